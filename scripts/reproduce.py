@@ -1,0 +1,50 @@
+#!/usr/bin/env python3
+"""Run a study: train the cells that have no record yet, then write its tables."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from compactnet.commands import run_command
+from compactnet.data.sources import SOURCES
+from compactnet.errors import InputError
+from compactnet.experiments.config import load_config
+from compactnet.experiments.launcher import launch
+from compactnet.experiments.study import build_network, cells
+from compactnet.files import check_writable
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("config", type=Path, help="YAML file, such as configs/ic.yaml")
+    parser.add_argument(
+        "--data", type=Path, default=Path("data"), help="folder that holds the data set (default: data)"
+    )
+    parser.add_argument(
+        "--results", type=Path, default=Path("runs"), help="folder for records and tables (default: runs)"
+    )
+    parser.add_argument("--only", nargs="+", metavar="NETWORK", help="train these networks of the study only")
+    parser.add_argument("--seeds", type=int, metavar="N", help="use the first N seeds of the config")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="changes", help="change a key")
+    parser.add_argument("--workers", type=int, default=1, metavar="N", help="cells trained at once (default: 1)")
+    parser.add_argument("--tensorboard", action="store_true", help="write TensorBoard logs below the results")
+    return parser.parse_args()
+
+
+def main():
+    options = arguments()
+    if options.workers < 1:
+        raise InputError(f"--workers takes a number of at least 1. Received: {options.workers}")
+    config = load_config(options.config, options.changes)
+    check_writable(options.results)
+    fingerprint = SOURCES[config.data.source].fingerprint(options.data, config.data.generated)
+    planned = cells(config, fingerprint, options.only, options.seeds)
+    for name, spec in {cell.network: cell.spec for cell in planned}.items():
+        build_network(config, spec, name)
+    outcome = launch(config, planned, options.data, options.results, options.workers, options.tensorboard)
+    print(f"{outcome.done} cells trained, {outcome.skipped} were there, {len(outcome.failed)} failed.")
+    return 1 if outcome.failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(run_command(main))

@@ -1,0 +1,162 @@
+"""CIFAR-10 (Krizhevsky, 2009) from its official python batches."""
+
+import hashlib
+import json
+import pickle
+from pathlib import Path
+
+import numpy as np
+
+from compactnet.data.dataset import Dataset, Split, channel_statistics, fingerprint
+from compactnet.data.download import Archive
+from compactnet.errors import InputError
+
+ARCHIVE = Archive(
+    title="CIFAR-10 (python version)",
+    url="https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz",
+    md5="c58f30108f718f92721af3b95e74349a",
+    gigabytes=0.17,
+    licence="free for research with citation of Krizhevsky (2009); no licence is stated",
+    folder="cifar-10-batches-py",
+)
+TRAIN_BATCHES = tuple(f"data_batch_{number}" for number in range(1, 6))
+TEST_BATCH = "test_batch"
+OFFICIAL_MD5 = {
+    "data_batch_1": "c99cafc152244af753f735de768cd75f",
+    "data_batch_2": "d4bba439e000b95fd0a9bffe97cbabec",
+    "data_batch_3": "54ebc095f3ab1f0389bbae665268c751",
+    "data_batch_4": "634d18415352ddfa80567beed471001a",
+    "data_batch_5": "482c414d41f54cd18b22e5b47cb7c3cb",
+    "test_batch": "40351d587109b95175f43aff81a1287e",
+}
+CLASS_NAMES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+IMAGE_SHAPE = (32, 32, 3)
+OFFICIAL_COUNTS = {"train": 50_000, "test": 10_000}
+GENERATED_MANIFEST = "generated.json"
+"""File beside generated batches that says so and holds their checksums."""
+
+
+def load(folder, generated=False, train_samples=None, test_samples=None):
+    """Read CIFAR-10, every batch checked against its checksum before it is read.
+
+    Args:
+        folder: The data folder, which holds `cifar-10-batches-py/`.
+        generated: Whether generated images (`compactnet.data.samples`) are expected instead of the official ones.
+        train_samples: Number of training images to use, from the first on; None for all.
+        test_samples: Likewise for the test images.
+
+    Returns:
+        A `Dataset` of uint8 images of shape (32, 32, 3), normalised per channel by the training images.
+
+    Raises:
+        InputError: a missing, truncated or altered file, a pickle that holds anything but arrays, or more samples
+            asked for than there are.
+    """
+    batches = Path(folder) / ARCHIVE.folder
+    checksums = expected_checksums(folder, generated)
+    verify(folder, generated)
+    train = _concatenated([_read_batch(batches / name) for name in TRAIN_BATCHES])
+    test = _read_batch(batches / TEST_BATCH)
+    totals = {"train": len(train), "test": len(test)}
+    asked = {"train": train_samples, "test": test_samples}
+    for split, count in asked.items():
+        if count is not None and count > totals[split]:
+            raise InputError(f"data.{split}_samples={count} is more than the {totals[split]} images there are.")
+    train, test = train.first(train_samples), test.first(test_samples)
+    mean, deviation = channel_statistics(train.samples)
+    return Dataset(
+        train=train,
+        test=test,
+        class_names=CLASS_NAMES,
+        mean=mean,
+        deviation=deviation,
+        fingerprint=fingerprint(checksums),
+        coverage={
+            "train": {"used": len(train), "total": totals["train"]},
+            "test": {"used": len(test), "total": totals["test"]},
+        },
+        generated=generated,
+    )
+
+
+def expected_checksums(folder, generated=False):
+    """Return the md5 each batch must have: the official ones, or those the generator of `folder` wrote down."""
+    if not generated:
+        return OFFICIAL_MD5
+    manifest = Path(folder) / ARCHIVE.folder / GENERATED_MANIFEST
+    try:
+        checksums = json.loads(manifest.read_text(encoding="utf-8"))["md5"]
+    except FileNotFoundError:
+        raise InputError(
+            f"No generated images in {manifest.parent}: {manifest.name} is missing. Run `make reproduce-sample`."
+        ) from None
+    except (ValueError, KeyError, TypeError, OSError) as error:
+        raise InputError(f"{manifest} cannot be read ({error}). Delete {manifest.parent} and run again.") from error
+    if not isinstance(checksums, dict) or set(checksums) != set(OFFICIAL_MD5):
+        raise InputError(f"{manifest} does not list the six batches. Delete {manifest.parent} and run again.")
+    return checksums
+
+
+def verify(folder, generated=False):
+    """Check that every batch file is there and is what it should be.
+
+    Raises:
+        InputError: with one line for the first file that is not.
+    """
+    folder = Path(folder)
+    remedy = "Run `make reproduce-sample`" if generated else f"Run `make data-ic DATA={folder}`"
+    if not folder.is_dir():
+        raise InputError(f"The data folder {folder} does not exist. {remedy}, or name another with DATA=folder.")
+    for name, md5 in expected_checksums(folder, generated).items():
+        path = folder / ARCHIVE.folder / name
+        try:
+            with path.open("rb") as batch:
+                found = hashlib.file_digest(batch, "md5").hexdigest()
+        except FileNotFoundError:
+            raise InputError(f"{path} is missing. {remedy}.") from None
+        except OSError as error:
+            raise InputError(f"{path} cannot be read: {error.strerror}. {remedy}.") from error
+        if found != md5:
+            raise InputError(
+                f"{path} is damaged or not the file it should be: {path.stat().st_size:,} bytes with md5 {found}, "
+                f"expected md5 {md5}. Delete it. {remedy}."
+            )
+
+
+class _ArrayUnpickler(pickle.Unpickler):
+    """Unpickles NumPy arrays, containers, strings and numbers; every other class or function is refused unseen."""
+
+    ALLOWED = {
+        (module, name) for module in ("numpy.core.multiarray", "numpy._core.multiarray") for name in ("_reconstruct",)
+    } | {("numpy", "ndarray"), ("numpy", "dtype")}
+
+    def find_class(self, module, name):
+        if (module, name) not in self.ALLOWED:
+            raise pickle.UnpicklingError(f"it asks for {module}.{name}, which image batches never hold")
+        if name == "_reconstruct":
+            return np._core.multiarray._reconstruct
+        return getattr(np, name)
+
+
+def _read_batch(path):
+    remedy = "Delete it and download or generate it again."
+    try:
+        with path.open("rb") as batch:
+            content = _ArrayUnpickler(batch, encoding="bytes").load()
+        samples, labels = content[b"data"], np.asarray(content[b"labels"], dtype=np.int64)
+    except Exception as error:  # a damaged pickle can raise anything
+        raise InputError(f"{path} is no CIFAR-10 batch: {type(error).__name__}: {error}. {remedy}") from error
+    pixels = int(np.prod(IMAGE_SHAPE))
+    if not isinstance(samples, np.ndarray) or samples.dtype != np.uint8 or samples.shape != (len(labels), pixels):
+        raise InputError(f"{path} is no CIFAR-10 batch: its data is not uint8 of shape (n, {pixels}). {remedy}")
+    if labels.ndim != 1 or not np.isin(labels, range(len(CLASS_NAMES))).all():
+        raise InputError(f"{path} is no CIFAR-10 batch: its labels are not integers from 0 to 9. {remedy}")
+    height, width, channels = IMAGE_SHAPE
+    images = samples.reshape(-1, channels, height, width).transpose(0, 2, 3, 1)
+    return Split(np.ascontiguousarray(images), labels)
+
+
+def _concatenated(splits):
+    return Split(
+        np.concatenate([split.samples for split in splits]), np.concatenate([split.labels for split in splits])
+    )

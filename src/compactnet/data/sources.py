@@ -1,0 +1,51 @@
+"""The data sets that a config may name."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from compactnet.data import cifar10
+from compactnet.data.dataset import fingerprint
+
+
+@dataclass(frozen=True)
+class Source:
+    """A data set as the experiments see it.
+
+    Attributes:
+        title: What tables call it.
+        sample_shape: (height, width, channels) of a sample.
+        classes: Number of classes.
+        load: Function of (folder, generated, train_samples, test_samples) that returns a `Dataset`.
+        fingerprint: Function of (folder, generated) that checks the files and returns their fingerprint.
+        official_fingerprint: Fingerprint of the official files.
+        counts: Samples of the official data set, by split.
+    """
+
+    title: str
+    sample_shape: tuple
+    classes: int
+    load: Callable
+    fingerprint: Callable
+    official_fingerprint: str
+    counts: dict
+
+
+def _cifar10_fingerprint(folder, generated):
+    cifar10.verify(folder, generated)
+    return fingerprint(cifar10.expected_checksums(folder, generated))
+
+
+SOURCES = MappingProxyType(
+    {
+        "cifar10": Source(
+            title="CIFAR-10",
+            sample_shape=cifar10.IMAGE_SHAPE,
+            classes=len(cifar10.CLASS_NAMES),
+            load=cifar10.load,
+            fingerprint=_cifar10_fingerprint,
+            official_fingerprint=fingerprint(cifar10.OFFICIAL_MD5),
+            counts=cifar10.OFFICIAL_COUNTS,
+        )
+    }
+)

@@ -1,0 +1,1 @@
+"""From a YAML file to records: config, study, cells, one run each."""

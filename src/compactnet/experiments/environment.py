@@ -1,0 +1,58 @@
+"""Where a run happened: versions, processor, commit. Nothing here decides an outcome; records keep it as evidence."""
+
+import importlib.metadata
+import os
+import platform
+import subprocess
+from pathlib import Path
+
+import keras
+
+import compactnet
+
+BACKEND_PACKAGES = {"tensorflow": "tensorflow", "jax": "jax", "torch": "torch"}
+
+
+def describe():
+    """Return versions, hardware and commit as plain JSON data."""
+    backend = keras.config.backend()
+    packages = ["keras", "numpy", BACKEND_PACKAGES.get(backend, backend)]
+    return {
+        "backend": backend,
+        "versions": {
+            "python": platform.python_version(),
+            "compactnet": compactnet.__version__,
+            **{package: importlib.metadata.version(package) for package in packages},
+        },
+        "processor": processor(),
+        "cores": os.cpu_count(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "commit": commit(),
+    }
+
+
+def processor():
+    """Return the name of the processor's model."""
+    try:
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+def commit():
+    """Return the git commit of the code, with "+changes" where files differ from it, or None outside a repository."""
+    folder = Path(compactnet.__file__).parent
+
+    def git(*arguments):
+        return subprocess.run(
+            ["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=True, timeout=30
+        ).stdout.strip()
+
+    try:
+        head = git("rev-parse", "HEAD")
+        return head + ("+changes" if git("status", "--porcelain", "--untracked-files=no", "--", ".") else "")
+    except (OSError, subprocess.SubprocessError):
+        return None

@@ -1,0 +1,80 @@
+"""Records: one JSON file a cell, the only source of a table."""
+
+import json
+import math
+from pathlib import Path
+
+from compactnet.errors import InputError
+from compactnet.experiments.study import hash_of
+from compactnet.files import write_text
+
+FORMAT = 1
+REQUIRED = (
+    "format",
+    "study",
+    "network",
+    "title",
+    "seed",
+    "protocol",
+    "protocol_hash",
+    "history",
+    "last",
+    "best",
+    "coverage",
+)
+
+
+def write_record(path, record):
+    """Write a record in one step.
+
+    Raises:
+        InputError: a number in it is not finite, or the folder cannot be written.
+    """
+    try:
+        text = json.dumps(record, indent=2, allow_nan=False)
+    except ValueError as error:
+        raise InputError(f"The record {path} holds a number that is not finite; it is not written.") from error
+    write_text(path, text + "\n")
+
+
+def read_record(path):
+    """Read one record.
+
+    Raises:
+        InputError: it is no record, lacks a field, or its protocol was altered after it was written.
+    """
+    path = Path(path)
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        missing = [field for field in REQUIRED if field not in record]
+    except (OSError, ValueError, TypeError) as error:
+        raise InputError(f"{path} is not a record: {error}. Delete it and run its cell again.") from error
+    if missing:
+        raise InputError(f"{path} is not a record: {missing[0]!r} is missing. Delete it and run its cell again.")
+    if hash_of(record["protocol"]) != record["protocol_hash"]:
+        raise InputError(f"{path}: its protocol does not match its hash, so it was altered. Delete it and run again.")
+    return record
+
+
+def read_records(folder):
+    """Return all records below a folder, in the order of their paths; none where the folder does not exist."""
+    return [read_record(path) for path in sorted(Path(folder).rglob("*.json"))]
+
+
+def is_done(path, protocol_hash):
+    """Say whether a record is there that carries this protocol."""
+    return Path(path).is_file() and read_record(path)["protocol_hash"] == protocol_hash
+
+
+def summary_of(history):
+    """Return the last and the best epoch of a history, as records keep them.
+
+    Raises:
+        InputError: the history is empty or holds a number that is not finite.
+    """
+    if not history:
+        raise InputError("A run without epochs has no accuracy.")
+    if not all(math.isfinite(value) for epoch in history for value in epoch.values()):
+        raise InputError("A loss or accuracy is not finite.")
+    best = max(history, key=lambda epoch: epoch["test_accuracy"])
+    return {"last": history[-1], "best": best}

@@ -1,0 +1,172 @@
+"""One cell, trained in a process of its own: `python -m compactnet.experiments.run` reads a job from standard input.
+
+Everything the parent needs to know goes to standard output as one JSON object a line.
+"""
+
+import json
+import math
+import os
+import signal
+import sys
+import time
+from datetime import UTC, datetime
+
+import keras
+
+from compactnet.data.sources import SOURCES
+from compactnet.errors import InputError
+from compactnet.experiments import environment, records
+from compactnet.experiments.batches import Batches, shuffled
+from compactnet.experiments.config import StudyConfig
+from compactnet.experiments.study import build_network, cells
+
+REPORT_SECONDS = 0.2
+
+
+def run_cell(config, network, seed, data_folder, report, tensorboard_folder=None):
+    """Train one network with one seed and return its record.
+
+    Args:
+        config: The `StudyConfig`.
+        network: Name of the network in the study.
+        seed: One of the study's seeds.
+        data_folder: Folder that holds the data set.
+        report: Function that is called with a progress event, a dict.
+        tensorboard_folder: Folder for TensorBoard logs, or None for none.
+
+    Returns:
+        The record, a dict of plain JSON data.
+
+    Raises:
+        InputError: the data or the config are not usable.
+        FloatingPointError: the loss became infinite or undefined.
+    """
+    started = time.monotonic()
+    # A keras.json of the user's must not change a result.
+    keras.config.set_floatx("float32")
+    keras.config.set_image_data_format("channels_last")
+    keras.config.set_dtype_policy(config.training.precision)
+    keras.utils.set_random_seed(seed)
+    dataset = SOURCES[config.data.source].load(
+        data_folder, config.data.generated, config.data.train_samples, config.data.test_samples
+    )
+    (cell,) = (c for c in cells(config, dataset.fingerprint, only=[network]) if c.seed == seed)
+    model = build_network(config, cell.spec, name=network)
+    model.compile(
+        optimizer=keras.optimizers.Adam(learning_rate=config.training.learning_rate),
+        loss="sparse_categorical_crossentropy",
+        metrics=["accuracy"],
+        # XLA on CPU runs depthwise convolutions tens of times slower on TensorFlow; JAX always compiles with it.
+        jit_compile=keras.config.backend() == "jax",
+    )
+    history = _train(model, dataset, config, seed, report, tensorboard_folder)
+    return {
+        "format": records.FORMAT,
+        "study": config.name,
+        "table": config.table,
+        "network": network,
+        "title": cell.spec.title,
+        "seed": seed,
+        "protocol": cell.protocol,
+        "protocol_hash": cell.protocol_hash,
+        "config": config.model_dump(mode="json"),
+        **records.summary_of(history),
+        "history": history,
+        "params": model.count_params(),
+        "coverage": dataset.coverage,
+        "generated_data": dataset.generated,
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+        "duration_seconds": round(time.monotonic() - started, 1),
+        "environment": environment.describe(),
+    }
+
+
+def _train(model, dataset, config, seed, report, tensorboard_folder):
+    training = config.training
+    steps = -(-len(dataset.train) // training.batch_size)
+    callbacks = [_Progress(report, steps)]
+    if tensorboard_folder is not None:
+        callbacks.append(keras.callbacks.TensorBoard(tensorboard_folder))
+    history = []
+    for epoch in range(training.epochs):
+        began = time.monotonic()
+        order = shuffled(len(dataset.train), seed, epoch)
+        logs = model.fit(
+            Batches(dataset, dataset.train, training.batch_size, order),
+            validation_data=Batches(dataset, dataset.test, training.batch_size),
+            initial_epoch=epoch,
+            epochs=epoch + 1,
+            shuffle=False,
+            verbose=0,
+            callbacks=callbacks,
+        ).history
+        row = {
+            "epoch": epoch + 1,
+            "train_loss": logs["loss"][0],
+            "train_accuracy": logs["accuracy"][0],
+            "test_loss": logs["val_loss"][0],
+            "test_accuracy": logs["val_accuracy"][0],
+            "seconds": round(time.monotonic() - began, 2),
+        }
+        if not all(math.isfinite(value) for value in row.values()):
+            raise FloatingPointError(f"the loss is no longer finite in epoch {epoch + 1}")
+        history.append(row)
+        report({"event": "epoch", "epochs": training.epochs, **row})
+    return history
+
+
+class _Progress(keras.callbacks.Callback):
+    def __init__(self, report, steps):
+        super().__init__()
+        self._report, self._steps, self._epoch, self._last = report, steps, 0, 0.0
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self._epoch = epoch
+
+    def on_train_batch_end(self, batch, logs=None):
+        now = time.monotonic()
+        if now - self._last < REPORT_SECONDS and batch + 1 < self._steps:
+            return
+        self._last = now
+        self._report(
+            {
+                "event": "step",
+                "done": self._epoch * self._steps + batch + 1,
+                "steps": self._steps,
+                "epoch": self._epoch + 1,
+                "loss": float(logs["loss"]),
+                "accuracy": float(logs["accuracy"]),
+            }
+        )
+
+
+def main():
+    """Run the job on standard input; exit 0 with the record written, 2 on bad input, 1 on anything else."""
+    # The parent decides what Ctrl-C means.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    channel = os.fdopen(os.dup(sys.stdout.fileno()), "w", buffering=1)
+    # Whatever a library prints goes to the log, not between the events.
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+
+    def report(event):
+        channel.write(json.dumps(event) + "\n")
+
+    job = json.load(sys.stdin)
+    try:
+        config = StudyConfig.model_validate(job["config"])
+        record = run_cell(
+            config, job["network"], job["seed"], job["data_folder"], report, job.get("tensorboard_folder")
+        )
+        records.write_record(job["record"], record)
+    except InputError as error:
+        report({"event": "failed", "reason": str(error)})
+        return 2
+    except (FloatingPointError, MemoryError) as error:
+        report({"event": "failed", "reason": f"{type(error).__name__}: {error}"})
+        return 1
+    report({"event": "done", "record": job["record"]})
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

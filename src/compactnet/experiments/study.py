@@ -1,0 +1,187 @@
+"""A study: the cells (network x seed) of a config, and the protocol that says what decides a cell's outcome."""
+
+import dataclasses
+import hashlib
+import json
+import os
+from dataclasses import dataclass
+
+from pydantic import TypeAdapter, ValidationError
+
+from compactnet.data import sources
+from compactnet.errors import InputError
+from compactnet.experiments.config import NetworkConfig, StudyConfig
+from compactnet.networks import NetworkSpec, build, find
+
+EXECUTION = ("backend", "threads")
+"""Protocol fields that decide bits but no budget: a table takes records whatever these are."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One network with one seed.
+
+    Attributes:
+        study: Name of the study.
+        network: Name of the network in the study.
+        spec: Its `NetworkSpec`.
+        seed: The seed.
+        protocol: What decides the outcome, as plain JSON data.
+    """
+
+    study: str
+    network: str
+    spec: NetworkSpec
+    seed: int
+    protocol: dict
+
+    @property
+    def protocol_hash(self):
+        """Hexadecimal hash of the protocol; a cell is skipped only when its record carries the same one."""
+        return hash_of(self.protocol)
+
+    @property
+    def record_name(self):
+        """Path of the record below the folder of records."""
+        return f"{self.study}/{self.network}-seed{self.seed}-{self.protocol_hash[:12]}.json"
+
+
+def hash_of(protocol):
+    """Return the hash of a protocol: of its JSON text with sorted keys."""
+    return hashlib.sha256(json.dumps(protocol, sort_keys=True).encode()).hexdigest()
+
+
+def network_specs(config: StudyConfig):
+    """Return {name: NetworkSpec} for the networks of a config, in its order.
+
+    Raises:
+        InputError: an unknown network, or a field that its skeleton or convolution does not have.
+    """
+    for kind in config.skeletons:
+        if kind not in _skeleton_kinds():
+            raise InputError(f"skeletons: unknown skeleton {kind!r}. Known: {', '.join(_skeleton_kinds())}.")
+    return dict(_network_spec(entry, config.skeletons) for entry in config.networks)
+
+
+def cells(config: StudyConfig, fingerprint, only=None, seeds=None):
+    """Return the cells of a config, all networks of the first seed first, so that whole columns fill early.
+
+    Args:
+        config: The `StudyConfig`.
+        fingerprint: Fingerprint of the data, or None where the data are not at hand.
+        only: Names of networks to keep, or None for all.
+        seeds: How many of the config's seeds to use, from the first on, or None for all.
+
+    Raises:
+        InputError: a name that the study does not hold, or more seeds than it has.
+    """
+    specs = network_specs(config)
+    for name in only or ():
+        if name not in specs:
+            find_hint = f"Its networks: {', '.join(specs)}."
+            raise InputError(f"--only: the study {config.name!r} has no network {name!r}. {find_hint}")
+    if seeds is not None and not 1 <= seeds <= len(config.seeds):
+        raise InputError(
+            f"--seeds takes a number from 1 to {len(config.seeds)}, the seeds of the config. Received: {seeds}"
+        )
+    return [
+        Cell(config.name, name, spec, seed, _protocol(config, spec, seed, fingerprint))
+        for seed in config.seeds[:seeds]
+        for name, spec in specs.items()
+        if only is None or name in only
+    ]
+
+
+def build_network(config: StudyConfig, spec: NetworkSpec, name=None):
+    """Return the untrained model of a study's network, for the study's data."""
+    source = sources.SOURCES[config.data.source]
+    return build(
+        spec,
+        input_shape=source.sample_shape,
+        classes=source.classes,
+        resize_to=config.data.resize_to,
+        name=name,
+    )
+
+
+def same_budget(protocol, planned):
+    """Say whether a record's protocol is what a config plans, leaving aside how and where it was run.
+
+    Args:
+        protocol: The record's.
+        planned: The cell's; a fingerprint of None stands for any official data.
+    """
+
+    def budget(fields):
+        kept = {key: value for key, value in fields.items() if key not in EXECUTION}
+        if planned["data"]["fingerprint"] is None:
+            kept["data"] = {**kept["data"], "fingerprint": None}
+        return kept
+
+    return budget(protocol) == budget(planned)
+
+
+def backend():
+    """Name of the Keras backend that runs use: KERAS_BACKEND, or TensorFlow."""
+    return os.environ.get("KERAS_BACKEND") or "tensorflow"
+
+
+def plain(value):
+    """Return a dataclass as plain data, without the title, which decides nothing."""
+    fields = dataclasses.asdict(value)
+    fields.pop("title", None)
+    return fields
+
+
+def _protocol(config, spec, seed, fingerprint):
+    data = config.data.model_dump(mode="json")
+    return {
+        "network": plain(spec),
+        "seed": seed,
+        "data": {**data, "fingerprint": fingerprint, "normalization": "per channel, training split"},
+        "training": config.training.model_dump(mode="json"),
+        "backend": backend(),
+        "threads": config.threads,
+    }
+
+
+def _network_spec(entry, skeletons):
+    if isinstance(entry, str):
+        entry = NetworkConfig(name=entry, base=entry, title=find(entry).title)
+    spec = find(entry.base)
+    fields = dataclasses.asdict(spec)
+    skeleton = {**fields["skeleton"], **skeletons.get(spec.skeleton.kind, {}), **entry.skeleton}
+    convolution = {**fields["convolution"], **entry.convolution}
+    if convolution["kind"] != fields["convolution"]["kind"]:
+        convolution = dict(entry.convolution)
+    try:
+        return entry.name, NetworkSpec(
+            entry.title or entry.name,
+            _as_member("skeleton", skeleton),
+            _as_member("convolution", convolution),
+        )
+    except ValidationError as error:
+        problem = error.errors()[0]
+        where = ".".join(str(part) for part in problem["loc"])
+        message = problem["msg"].removeprefix("Value error, ")
+        raise InputError(f"network {entry.name!r}: {where}: {message}. Received: {problem['input']!r}") from error
+    except ValueError as error:
+        raise InputError(f"network {entry.name!r}: {error}") from error
+
+
+def _skeleton_kinds():
+    return [member.__dataclass_fields__["kind"].default for member in NetworkSpec.__annotations__["skeleton"].__args__]
+
+
+def _as_member(field, values):
+    """Return the dataclass of a union that `values["kind"]` names, made from `values`."""
+    members = {m.__dataclass_fields__["kind"].default: m for m in NetworkSpec.__annotations__[field].__args__}
+    if values.get("kind") not in members:
+        raise ValueError(f"{field}.kind must be one of {', '.join(members)}. Received: {values.get('kind')!r}")
+    member = members[values["kind"]]
+    unknown = sorted(set(values) - set(member.__dataclass_fields__))
+    if unknown:
+        raise ValueError(
+            f"{field} {values['kind']!r} has no field {unknown[0]!r}. Its fields: {', '.join(member.__dataclass_fields__)}."
+        )
+    return TypeAdapter(member).validate_python(values)

@@ -1,0 +1,66 @@
+"""Writing files so that a reader never sees half of one."""
+
+import contextlib
+import os
+import tempfile
+from pathlib import Path
+
+from compactnet.errors import InputError
+
+
+@contextlib.contextmanager
+def replaced(path):
+    """Give a temporary path beside `path`; when the block ends well it takes the place of `path`, else it is removed.
+
+    Args:
+        path: The file to write. Its folder is made if it is missing.
+
+    Raises:
+        InputError: the folder cannot be made or written.
+    """
+    path = Path(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".partial", dir=path.parent)
+    except OSError as error:
+        raise InputError(f"Cannot write {path}: {error.strerror}. Choose another folder or free this one.") from error
+    os.close(descriptor)
+    partial = Path(name)
+    try:
+        # mkstemp makes files private to the user; results are as readable as any other file.
+        partial.chmod(0o666 & ~_umask())
+        yield partial
+        with partial.open("rb") as written:
+            os.fsync(written.fileno())
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def write_text(path, text):
+    """Write `text` to `path` in one step, as UTF-8."""
+    with replaced(path) as partial:
+        partial.write_text(text, encoding="utf-8")
+
+
+def _umask():
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def check_writable(folder):
+    """Make a folder and check that files can be written into it.
+
+    Raises:
+        InputError: they cannot.
+    """
+    folder = Path(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise InputError(
+            f"The results folder {folder} cannot be written ({error.strerror}). Choose another with RESULTS=folder."
+        ) from error

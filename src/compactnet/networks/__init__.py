@@ -1,0 +1,18 @@
+"""Skeletons, convolutions and the paper's networks made of them."""
+
+from compactnet.networks.build import build, find
+from compactnet.networks.catalogue import CATALOGUE
+from compactnet.networks.spec import VGG8, Compact, MobileNetV1, NetworkSpec, ResNet50, Separable, Standard
+
+__all__ = [
+    "CATALOGUE",
+    "VGG8",
+    "Compact",
+    "MobileNetV1",
+    "NetworkSpec",
+    "ResNet50",
+    "Separable",
+    "Standard",
+    "build",
+    "find",
+]
