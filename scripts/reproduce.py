@@ -12,6 +12,10 @@ from compactnet.experiments.config import load_config
 from compactnet.experiments.launcher import launch
 from compactnet.experiments.study import build_network, cells
 from compactnet.files import check_writable
+from compactnet.report.counts import Counts
+from compactnet.report.tables import write_tables
+
+ROOT = Path(__file__).resolve().parent.parent
 
 
 def arguments():
@@ -43,6 +47,16 @@ def main():
         build_network(config, spec, name)
     outcome = launch(config, planned, options.data, options.results, options.workers, options.tensorboard)
     print(f"{outcome.done} cells trained, {outcome.skipped} were there, {len(outcome.failed)} failed.")
+    # Without --set: a changed run never stands in the table of the config it was changed from.
+    written = write_tables(
+        options.results,
+        [load_config(options.config)],
+        ROOT / "results" / "paper",
+        Counts(ROOT / "results" / "complexity.csv"),
+        table1=False,
+    )
+    for name in written:
+        print(f"{options.results / name}.csv, .md")
     return 1 if outcome.failed else 0
 
 

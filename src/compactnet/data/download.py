@@ -63,6 +63,7 @@ def fetch(archive, folder, progress=True):
         )
         _unpack(Path(path), target)
     except requests.HTTPError as error:
+        error.response.close()  # pooch leaves the connection open
         raise InputError(f"{archive.url} answered {error.response.status_code}. {by_hand}") from error
     except requests.RequestException as error:
         raise InputError(f"{archive.url} could not be downloaded ({type(error).__name__}). {by_hand}") from error

@@ -20,6 +20,10 @@ def _number_from_text(value):
     return value
 
 
+def _network_from_name(value):
+    return {"name": value, "base": value} if isinstance(value, str) else value
+
+
 Number = Annotated[float, BeforeValidator(_number_from_text)]
 Count = Annotated[int, Field(ge=1, strict=True)]
 
@@ -67,12 +71,12 @@ class TrainingConfig(Strict):
 
 
 class NetworkConfig(Strict):
-    """A network that is not in the catalogue as it stands: a catalogue network with changed fields.
+    """A catalogue network, or one with changed fields. A YAML file may give the catalogue name alone.
 
     Attributes:
         name: What records call it; unique in the study.
         base: The catalogue network it starts from.
-        title: What tables call it; the name if left out.
+        title: What tables call it. If left out, the catalogue's title, or the name where fields are changed.
         skeleton: Fields of the skeleton to change, such as `width` or, for VGG, `padding`.
         convolution: Fields of the convolution to change, such as `compact_factor`, or another `kind` with its fields.
     """
@@ -91,7 +95,7 @@ class StudyConfig(Strict):
         name: Name of the study; its records lie in a folder of this name.
         table: The paper's table that the study reproduces, or None for an ablation.
         data: A `DataConfig`.
-        networks: Catalogue names, or `NetworkConfig` entries.
+        networks: The networks, each a `NetworkConfig`.
         skeletons: Fields changed in every network of a skeleton, by skeleton kind: `{vgg8: {padding: same}}`.
         training: A `TrainingConfig`.
         seeds: The seeds, one run each a network.
@@ -101,15 +105,21 @@ class StudyConfig(Strict):
     name: Annotated[str, Field(pattern=r"^[a-z0-9_-]+$")]
     table: Literal["table4"] | None = None
     data: DataConfig
-    networks: Annotated[list[str | NetworkConfig], Field(min_length=1)]
+    networks: Annotated[list[Annotated[NetworkConfig, BeforeValidator(_network_from_name)]], Field(min_length=1)]
     skeletons: dict[str, dict] = {}
     training: TrainingConfig
     seeds: Annotated[list[Annotated[int, Field(ge=0, strict=True)]], Field(min_length=1)]
     threads: Count = 2
 
     @model_validator(mode="after")
+    def _real_beside_the_paper(self):
+        if self.table is not None and self.data.generated:
+            raise ValueError("table: generated data never stand beside the paper's; leave `table` out")
+        return self
+
+    @model_validator(mode="after")
     def _without_repeats(self):
-        names = [entry if isinstance(entry, str) else entry.name for entry in self.networks]
+        names = [entry.name for entry in self.networks]
         for field, values in (("networks", names), ("seeds", self.seeds)):
             repeated = sorted({value for value in values if values.count(value) > 1})
             if repeated:
@@ -178,7 +188,7 @@ def _apply(content, change):
 
 def _first_problem(error):
     problem = error.errors()[0]
-    where = ".".join(str(part) for part in problem["loc"] if part not in ("NetworkConfig", "str"))
+    where = ".".join(str(part) for part in problem["loc"])
     if problem["type"] == "extra_forbidden":
         model = StudyConfig
         for part in problem["loc"][:-1]:

@@ -13,8 +13,12 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from compactnet.errors import InputError
 from compactnet.experiments import records
 from compactnet.experiments.study import backend
+
+BAD_INPUT = 2
+"""Exit status of a cell whose data or config is unusable, which all cells share."""
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
@@ -50,6 +54,7 @@ def launch(config, cells, data_folder, results_folder, workers=1, tensorboard=Fa
         An `Outcome`.
 
     Raises:
+        InputError: a cell found its data or config unusable; the others are stopped.
         KeyboardInterrupt: after every running cell was stopped; records of finished cells stay.
     """
     stream = stream or sys.stderr
@@ -82,7 +87,7 @@ class _Pool:
                     if reason is not None:
                         failed.append((cell, reason))
                         bar.write(f"{cell.network} seed {cell.seed} failed: {reason}", file=self._stream)
-            except KeyboardInterrupt:
+            except (KeyboardInterrupt, InputError):
                 self._stop()
                 raise
             finally:
@@ -109,6 +114,7 @@ class _Pool:
 
     def _watch(self, cell, slot):
         """Run one cell to its end; return None, or why it failed."""
+        title = f"{cell.network} seed {cell.seed}"
         name = Path(cell.record_name).with_suffix("")
         log_path = self._folder / "logs" / f"{name}.log"
         log_path.parent.mkdir(parents=True, exist_ok=True)
@@ -123,11 +129,12 @@ class _Pool:
         with log_path.open("wb") as log, self._started(log) as process:
             process.stdin.write(json.dumps(job))
             process.stdin.close()
-            title = f"{cell.network} seed {cell.seed}"
             reason = self._follow(process, title, slot)
             code = process.wait()
         if code == 0:
             return None
+        if code == BAD_INPUT:
+            raise InputError(f"{title}: {reason}")
         if reason is None:
             reason = "stopped" if self._stopping else f"its process ended with status {code}; its log is {log_path}"
         return reason

@@ -12,6 +12,7 @@ import time
 from datetime import UTC, datetime
 
 import keras
+import tensorboardX
 
 from compactnet.data.sources import SOURCES
 from compactnet.errors import InputError
@@ -84,9 +85,9 @@ def run_cell(config, network, seed, data_folder, report, tensorboard_folder=None
 def _train(model, dataset, config, seed, report, tensorboard_folder):
     training = config.training
     steps = -(-len(dataset.train) // training.batch_size)
-    callbacks = [_Progress(report, steps)]
-    if tensorboard_folder is not None:
-        callbacks.append(keras.callbacks.TensorBoard(tensorboard_folder))
+    progress = _Progress(report, steps)
+    # Not Keras' own callback, which works with TensorFlow alone.
+    curves = tensorboardX.SummaryWriter(tensorboard_folder) if tensorboard_folder else None
     history = []
     for epoch in range(training.epochs):
         began = time.monotonic()
@@ -98,7 +99,7 @@ def _train(model, dataset, config, seed, report, tensorboard_folder):
             epochs=epoch + 1,
             shuffle=False,
             verbose=0,
-            callbacks=callbacks,
+            callbacks=[progress],
         ).history
         row = {
             "epoch": epoch + 1,
@@ -112,6 +113,11 @@ def _train(model, dataset, config, seed, report, tensorboard_folder):
             raise FloatingPointError(f"the loss is no longer finite in epoch {epoch + 1}")
         history.append(row)
         report({"event": "epoch", "epochs": training.epochs, **row})
+        if curves is not None:
+            for name in ("loss", "accuracy"):
+                curves.add_scalars(name, {"train": row[f"train_{name}"], "test": row[f"test_{name}"]}, epoch + 1)
+    if curves is not None:
+        curves.close()
     return history
 
 

@@ -10,7 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from compactnet.data import sources
 from compactnet.errors import InputError
-from compactnet.experiments.config import NetworkConfig, StudyConfig
+from compactnet.experiments.config import StudyConfig
 from compactnet.networks import NetworkSpec, build, find
 
 EXECUTION = ("backend", "threads")
@@ -146,9 +146,8 @@ def _protocol(config, spec, seed, fingerprint):
 
 
 def _network_spec(entry, skeletons):
-    if isinstance(entry, str):
-        entry = NetworkConfig(name=entry, base=entry, title=find(entry).title)
     spec = find(entry.base)
+    changed = entry.skeleton or entry.convolution
     fields = dataclasses.asdict(spec)
     skeleton = {**fields["skeleton"], **skeletons.get(spec.skeleton.kind, {}), **entry.skeleton}
     convolution = {**fields["convolution"], **entry.convolution}
@@ -156,7 +155,7 @@ def _network_spec(entry, skeletons):
         convolution = dict(entry.convolution)
     try:
         return entry.name, NetworkSpec(
-            entry.title or entry.name,
+            entry.title or (entry.name if changed else spec.title),
             _as_member("skeleton", skeleton),
             _as_member("convolution", convolution),
         )

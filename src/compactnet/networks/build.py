@@ -40,7 +40,11 @@ def build(name_or_spec, input_shape=(128, 512, 1), classes=10, resize_to=None, n
         )
     inputs = keras.Input(input_shape, name="input")
     resized = inputs if resize_to is None else keras.layers.Resizing(*size, name="resize")(inputs)
-    outputs = spec.skeleton.classifier(spec.skeleton.features(resized, spec.convolution), classes)
+    try:
+        features = spec.skeleton.features(resized, spec.convolution)
+    except ValueError as error:
+        raise InputError(f"{spec.title} cannot be built: {error}") from error
+    outputs = spec.skeleton.classifier(features, classes)
     default_name = name_or_spec if isinstance(name_or_spec, str) else spec.skeleton.kind
     return keras.Model(inputs, outputs, name=name or default_name)
 

@@ -33,4 +33,4 @@ class NetworkSpec:
                 raise InputError(f"`{field}` must be an instance of {names}. Received: {field}={value!r}")
 
 
-__all__ = ["Compact", "MobileNetV1", "NetworkSpec", "ResNet50", "Separable", "Standard", "VGG8"]
+__all__ = ["VGG8", "Compact", "MobileNetV1", "NetworkSpec", "ResNet50", "Separable", "Standard"]

@@ -1,0 +1,81 @@
+# Everything a user does. `make` alone prints the targets.
+#
+# Every target that needs Python makes its own virtual environment first, so a machine with python3 and make will do.
+
+PYTHON ?= python3
+VENV ?= .venv
+DATA ?= data
+WORKERS ?= 1
+ARGS ?=
+
+# What a user's run writes is kept apart from the committed evidence in results/.
+RUNS = $(if $(RESULTS),$(RESULTS),runs)
+EVIDENCE = $(if $(RESULTS),$(RESULTS),results)
+
+RUN = $(VENV)/bin/python
+# Libraries report their start-up there; what matters comes through Python.
+export TF_CPP_MIN_LOG_LEVEL ?= 3
+export KERAS_BACKEND ?= tensorflow
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help data-ic reproduce-ic reproduce-sample tables complexity benchmark test test-slow test-backends lint clean
+
+help: ## print the targets
+	@echo "make TARGET [PYTHON=python3] [VENV=.venv] [DATA=data] [RESULTS=folder] [WORKERS=1] [ARGS=...]"
+	@echo
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 22
+	@echo
+	@echo 'ARGS goes to the training script, for example'
+	@echo '  make reproduce-ic ARGS="--only compact_vgg_max_c2 --seeds 1 --set training.epochs=3"'
+
+# The version check comes first, because an old Python fails later with a message nobody understands.
+$(VENV)/installed: setup.cfg pyproject.toml
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; (3, 11) <= v < (3, 14) or sys.exit("error: Python 3.11, 3.12 or 3.13 is needed, this is %d.%d. Name one with PYTHON=python3.12" % v)'
+	$(PYTHON) -m venv $(VENV)
+	$(RUN) -m pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+$(VENV)/installed-development: $(VENV)/installed
+	$(RUN) -m pip install --quiet --disable-pip-version-check --editable '.[development]'
+	@touch $@
+
+data-ic: $(VENV)/installed ## download, verify and unpack CIFAR-10 (0.17 GB)
+	$(RUN) scripts/download.py ic --data $(DATA)
+
+CONFIG ?= configs/ic.yaml
+reproduce-ic: $(VENV)/installed ## train the networks of Table IV on CIFAR-10 (CONFIG=configs/ic.yaml), write table4
+	$(RUN) scripts/reproduce.py $(CONFIG) --data $(DATA) --results $(RUNS) --workers $(WORKERS) $(ARGS)
+
+reproduce-sample: $(VENV)/installed ## the same on generated images: no download, minutes
+	$(RUN) scripts/generate.py --data $(DATA)/generated
+	$(RUN) scripts/reproduce.py configs/sample/ic.yaml --data $(DATA)/generated --results $(RUNS)/sample --workers 2 $(ARGS)
+
+tables: $(VENV)/installed ## write the tables of the records in RESULTS (results)
+	$(RUN) scripts/tables.py --results $(EVIDENCE)
+
+complexity: $(VENV)/installed ## the same, and count every network anew
+	$(RUN) scripts/tables.py --results $(EVIDENCE) --recount
+
+benchmark: $(VENV)/installed ## time the layer and the training step on this machine
+	$(RUN) scripts/benchmark.py $(ARGS)
+
+test: $(VENV)/installed-development ## run the tests, minutes (real data: COMPACTNET_DATA=folder)
+	$(RUN) -m pytest -m 'not slow' $(ARGS)
+
+test-slow: $(VENV)/installed-development ## run the tests that take longer
+	$(RUN) -m pytest -m slow $(ARGS)
+
+test-backends: $(VENV)/installed-development ## run the layer and network tests on JAX and PyTorch, where installed
+	@for backend in jax torch; do \
+		if $(RUN) -c "import $$backend" 2>/dev/null; then \
+			KERAS_BACKEND=$$backend $(RUN) -m pytest tests/layers tests/networks || exit $$?; \
+		else echo "$$backend is not installed: skipped"; fi; \
+	done
+
+lint: $(VENV)/installed-development ## check style
+	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check .
+
+clean: ## remove the virtual environment and caches, no data and no results
+	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis build

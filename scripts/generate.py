@@ -1,0 +1,20 @@
+#!/usr/bin/env python3
+"""Generate small data sets in the official layouts. None of it is real."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from compactnet.commands import run_command
+from compactnet.data.samples import generate_cifar10
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, required=True, help="folder for the generated data sets")
+    options = parser.parse_args()
+    print(f"{generate_cifar10(options.data)}: generated images.")
+
+
+if __name__ == "__main__":
+    sys.exit(run_command(main))

@@ -1,0 +1,32 @@
+#!/usr/bin/env python3
+"""Write the tables from the records in a results folder and from counts of the networks."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from compactnet.commands import run_command
+from compactnet.experiments.config import load_config
+from compactnet.report.counts import Counts
+from compactnet.report.tables import write_tables
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "--results", type=Path, default=ROOT / "results", help="folder with records/ (default: results)"
+    )
+    parser.add_argument("--recount", action="store_true", help="count every network anew")
+    options = parser.parse_args()
+    configs = [load_config(path) for path in sorted((ROOT / "configs").glob("*.yaml"))]
+    configs += [load_config(path) for path in sorted((ROOT / "configs" / "ablations").glob("*.yaml"))]
+    counts = Counts(ROOT / "results" / "complexity.csv", recount=options.recount)
+    for name in write_tables(options.results, configs, ROOT / "results" / "paper", counts):
+        print(f"{options.results / name}.csv, .md")
+    counts.save()
+
+
+if __name__ == "__main__":
+    sys.exit(run_command(main))

@@ -1,0 +1,183 @@
+"""Speed as ratios: what is compared runs interleaved in one process, because machines are noisy and shared.
+
+TensorFlow is imported where it is used; these figures are about TensorFlow's kernels on this machine.
+"""
+
+import time
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+
+from compactnet.errors import InputError
+from compactnet.layers import InterchannelPooling
+from compactnet.networks.graph import flatten, nodes
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Seconds of the timed calls of one candidate, in the order of the rounds."""
+
+    seconds: np.ndarray
+
+    @property
+    def median(self):
+        """Median in seconds."""
+        return float(np.median(self.seconds))
+
+    @property
+    def quartiles(self):
+        """First and third quartile in seconds."""
+        return tuple(float(value) for value in np.percentile(self.seconds, (25, 75)))
+
+
+def interleaved(candidates, rounds=30, warm_up=3):
+    """Time callables side by side.
+
+    Args:
+        candidates: {name: function without arguments}; each must have finished its work when it returns.
+        rounds: How often each is timed. The order turns by one from round to round.
+        warm_up: Untimed calls of each before the first round.
+
+    Returns:
+        {name: Timing}
+
+    Raises:
+        InputError: no candidates, or no rounds.
+    """
+    if not candidates or rounds < 1:
+        raise InputError(f"Timing needs candidates and at least one round. Received: rounds={rounds}")
+    names = list(candidates)
+    for _ in range(warm_up):
+        for name in names:
+            candidates[name]()
+    seconds = {name: [] for name in names}
+    for turn in range(rounds):
+        for name in names[turn % len(names) :] + names[: turn % len(names)]:
+            began = time.perf_counter()
+            candidates[name]()
+            seconds[name].append(time.perf_counter() - began)
+    return {name: Timing(np.array(values)) for name, values in seconds.items()}
+
+
+def ratios(timings, reference):
+    """Return {name: (median, first quartile, third quartile)} of each round's time over the reference's in that round."""
+    base = timings[reference].seconds
+    return {
+        name: tuple(float(v) for v in np.percentile(timing.seconds / base, (50, 25, 75)))
+        for name, timing in timings.items()
+    }
+
+
+def forward_and_backward(function, weights, shape, output_shape):
+    """Return a function without arguments that runs `function` forward and backward as one compiled TensorFlow call.
+
+    Args:
+        function: Function of one tensor.
+        weights: Variables to differentiate for, besides the input.
+        shape: Shape of the input.
+        output_shape: Shape of the output, for the gradient that comes from above.
+    """
+    import tensorflow as tf
+
+    generator = np.random.default_rng(0)
+    inputs = tf.constant(generator.normal(size=shape), tf.float32)
+    above = tf.constant(generator.normal(size=output_shape), tf.float32)
+
+    @tf.function
+    def both(values, gradient):
+        with tf.GradientTape() as tape:
+            tape.watch(values)
+            outputs = function(values)
+        # The outputs are returned, so that a forward pass which no gradient needs is run all the same.
+        return outputs, tape.gradient(outputs, [values, *weights], output_gradients=gradient)
+
+    def call():
+        outputs, _ = both(inputs, above)
+        outputs.numpy()
+
+    return call
+
+
+def interchannel_operation(operation, compact_factor=2, shape=(32, 16, 16, 128), rounds=100):
+    """Time the interchannel operation, forward and backward, against reshape-and-reduce over the last axis.
+
+    Args:
+        operation: "sum", "max" or "average".
+        compact_factor: C.
+        shape: (batch, height, width, channels).
+        rounds: How often each is timed.
+
+    Returns:
+        {"reshape and reduce": Timing, "adjacent": Timing, "strided": Timing}
+    """
+    groups = shape[-1] // compact_factor
+    reduce = {"sum": keras.ops.sum, "max": keras.ops.max, "average": keras.ops.mean}[operation]
+
+    def plain(values):
+        return reduce(keras.ops.reshape(values, (*shape[:-1], groups, compact_factor)), axis=-1)
+
+    functions = {"reshape and reduce": plain}
+    for grouping in ("adjacent", "strided"):
+        functions[grouping] = InterchannelPooling(compact_factor, operation, grouping)
+    output_shape = (*shape[:-1], groups)
+    return interleaved(
+        {name: forward_and_backward(function, [], shape, output_shape) for name, function in functions.items()},
+        rounds,
+        warm_up=10,
+    )
+
+
+def training_step(models, batch_size=32, rounds=20):
+    """Time training steps: forward, backward and Adam, as one compiled call.
+
+    Args:
+        models: {name: functional model with a softmax output}.
+        batch_size: Samples a step.
+        rounds: How often each is timed.
+
+    Returns:
+        {name: Timing}
+    """
+    generator = np.random.default_rng(0)
+    candidates = {}
+    for name, model in models.items():
+        model.compile("adam", "sparse_categorical_crossentropy", jit_compile=False)
+        samples = generator.normal(size=(batch_size, *model.input_shape[1:])).astype(np.float32)
+        labels = generator.integers(0, model.output_shape[-1], batch_size)
+        # The loss comes back as a number, so the step has ended when the call returns.
+        candidates[name] = lambda model=model, samples=samples, labels=labels: model.train_on_batch(samples, labels)
+    return interleaved(candidates, rounds)
+
+
+def seconds_by_kind(model, batch_size=32, rounds=10):
+    """Return where a step's time goes: seconds of forward and backward of each kind of layer, alone on its own input.
+
+    The sum is no step: a step also fuses, overlaps and updates weights. The shares say what is worth mending.
+
+    Args:
+        model: A functional model; composite layers are opened.
+        batch_size: Samples a call.
+        rounds: Timed calls of each layer, of which the median counts.
+
+    Returns:
+        {kind: seconds}, the largest first.
+    """
+    seconds = {}
+    for operation, inputs, outputs in nodes(flatten(model)):
+        if not isinstance(operation, keras.layers.Layer) or len(inputs) != 1:
+            continue
+        call = forward_and_backward(
+            # In training mode, where normalization reads the batch.
+            lambda values, layer=operation: (
+                layer(values, training=True) if layer._call_has_training_arg else layer(values)
+            ),
+            operation.trainable_variables,
+            (batch_size, *inputs[0].shape[1:]),
+            (batch_size, *outputs[0].shape[1:]),
+        )
+        kind = type(operation).__name__
+        if isinstance(operation, keras.layers.Conv2D):
+            kind += " " + "x".join(str(extent) for extent in operation.kernel_size)
+        seconds[kind] = seconds.get(kind, 0.0) + interleaved({"": call}, rounds)[""].median
+    return dict(sorted(seconds.items(), key=lambda item: -item[1]))

@@ -1,0 +1,53 @@
+"""Data frames as Markdown and CSV files, with the numbers written one way in both."""
+
+import pandas as pd
+
+from compactnet.files import write_text
+
+
+def write_table(folder, name, title, notes, frame, sections=None):
+    """Write a data frame as `name.csv` and `name.md`.
+
+    Args:
+        folder: Where the files go.
+        name: File name without the ending.
+        title: Heading of the Markdown page.
+        notes: Paragraphs under the heading.
+        frame: The table; missing values stay empty.
+        sections: {heading: {column: its heading}}: the tables that the Markdown page shows, each with some columns of
+            the frame, in order. None for one table with all columns as they are.
+    """
+    texts = pd.DataFrame({column: [_text(value, column) for value in frame[column]] for column in frame.columns})
+    write_text(folder / f"{name}.csv", texts.to_csv(index=False, lineterminator="\n"))
+    lines = [f"# {title}", ""]
+    for note in notes:
+        lines += [note, ""]
+    for heading, columns in (sections or {"": {name: name.replace("_", " ") for name in frame.columns}}).items():
+        if heading:
+            lines += [f"## {heading}", ""]
+        numeric = [pd.api.types.is_numeric_dtype(frame[column]) for column in columns]
+        lines.append(_row(columns.values()))
+        lines.append(_row("---:" if right else "---" for right in numeric))
+        lines += [_row(row) for row in texts[list(columns)].itertuples(index=False)]
+        lines.append("")
+    write_text(folder / f"{name}.md", "\n".join(lines).rstrip("\n") + "\n")
+
+
+def remove_table(folder, name):
+    """Remove a table that has no rows any more."""
+    for ending in ("csv", "md"):
+        (folder / f"{name}.{ending}").unlink(missing_ok=True)
+
+
+def _row(cells):
+    return "| " + " | ".join(str(cell) for cell in cells) + " |"
+
+
+def _text(value, column):
+    if pd.isna(value):
+        return ""
+    if isinstance(value, float):
+        # The paper prints one decimal of its MFLOPs and two of its accuracies.
+        text = f"{value:.1f}" if column.endswith("mflops_published") else f"{value:.2f}"
+        return text if float(text) else text.lstrip("-")
+    return str(value)

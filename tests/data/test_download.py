@@ -1,0 +1,113 @@
+import hashlib
+import http.server
+import io
+import tarfile
+import threading
+from dataclasses import replace
+
+import pytest
+
+from compactnet.data.cifar10 import ARCHIVE
+from compactnet.data.download import fetch
+from compactnet.errors import InputError
+
+
+def archive_bytes(folder="cifar-10-batches-py"):
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
+        content = b"batch" * 1000
+        member = tarfile.TarInfo(f"{folder}/data_batch_1")
+        member.size = len(content)
+        archive.addfile(member, io.BytesIO(content))
+    return buffer.getvalue()
+
+
+WHOLE = archive_bytes()
+FOREIGN = archive_bytes("elsewhere")
+PAGE = b"<!DOCTYPE html><html><body>Please log in</body></html>"
+
+
+class Server(http.server.BaseHTTPRequestHandler):
+    requests = 0
+
+    def do_GET(self):
+        type(self).requests += 1
+        if self.path.startswith("/missing"):
+            self.send_error(404)
+            return
+        content = {"/page": PAGE, "/foreign": FOREIGN}.get("/" + self.path.split("/")[1], WHOLE)
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        # A connection that breaks in the middle sends less than it announced.
+        self.wfile.write(content[: len(content) // 2] if self.path.startswith("/half") else content)
+
+    def log_message(self, *arguments):
+        pass
+
+
+@pytest.fixture(scope="module")
+def server():
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Server) as running:
+        threading.Thread(target=running.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{running.server_port}"
+        running.shutdown()
+
+
+def archive_at(server, folder, content=WHOLE):
+    md5 = hashlib.md5(content).hexdigest()
+    return replace(ARCHIVE, url=f"{server}/{folder}/cifar-10-python.tar.gz", md5=md5)
+
+
+def left_over(folder):
+    return sorted(path.name for path in folder.rglob("*"))
+
+
+def test_a_whole_archive_is_unpacked_and_not_fetched_twice(server, tmp_path):
+    before = Server.requests
+    target = fetch(archive_at(server, "whole"), tmp_path, progress=False)
+    assert (target / "data_batch_1").read_bytes() == b"batch" * 1000
+    assert fetch(archive_at(server, "whole"), tmp_path, progress=False) == target
+    assert Server.requests == before + 1
+
+
+def test_an_archive_put_there_by_hand_is_used_without_the_network(server, tmp_path):
+    before = Server.requests
+    (tmp_path / "cifar-10-python.tar.gz").write_bytes(WHOLE)
+    fetch(archive_at(server, "whole"), tmp_path, progress=False)
+    assert Server.requests == before
+
+
+@pytest.mark.parametrize(
+    ("folder", "reason"),
+    [
+        ("missing", r"answered 404"),
+        ("page", r"is not the official archive: its md5 is not"),
+        ("half", r"could not be downloaded|is not the official archive"),
+    ],
+)
+def test_what_is_not_the_archive_is_refused_and_leaves_nothing(server, tmp_path, folder, reason):
+    with pytest.raises(InputError, match=reason) as refusal:
+        fetch(archive_at(server, folder), tmp_path, progress=False)
+    assert "\n" not in str(refusal.value)
+    assert "by hand" in str(refusal.value)
+    assert left_over(tmp_path) == []
+
+
+def test_a_server_that_is_not_there_is_named(tmp_path):
+    archive = replace(ARCHIVE, url="http://127.0.0.1:9/cifar-10-python.tar.gz")
+    with pytest.raises(InputError, match=r"127\.0\.0\.1:9.*could not be downloaded"):
+        fetch(archive, tmp_path, progress=False)
+    assert left_over(tmp_path) == []
+
+
+def test_an_archive_without_the_expected_folder_leaves_only_the_archive(server, tmp_path):
+    with pytest.raises(InputError, match="holds no folder cifar-10-batches-py"):
+        fetch(archive_at(server, "foreign", FOREIGN), tmp_path, progress=False)
+    assert left_over(tmp_path) == ["cifar-10-python.tar.gz"]
+
+
+def test_a_folder_that_cannot_be_made_is_named(server, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(InputError, match="file"):
+        fetch(archive_at(server, "whole"), tmp_path / "file" / "data", progress=False)

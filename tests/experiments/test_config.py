@@ -1,0 +1,119 @@
+import pytest
+import yaml
+
+from compactnet.errors import InputError
+from compactnet.experiments.config import load_config
+
+MINIMAL = {
+    "name": "small",
+    "data": {"source": "cifar10"},
+    "networks": ["xvgg8"],
+    "training": {"epochs": 2},
+    "seeds": [0, 1],
+}
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write_config(content):
+        path = tmp_path / "config.yaml"
+        path.write_text(content if isinstance(content, str) else yaml.safe_dump(content))
+        return path
+
+    return write_config
+
+
+def test_every_shipped_config_loads(repository):
+    paths = sorted((repository / "configs").rglob("*.yaml"))
+    assert len(paths) >= 6
+    for path in paths:
+        assert load_config(path).name == (f"sample-{path.stem}" if path.parent.name == "sample" else path.stem)
+
+
+def test_every_shipped_config_opens_with_its_source_its_command_and_its_cost(repository):
+    for path in (repository / "configs").rglob("*.yaml"):
+        header = path.read_text().split("name:")[0]
+        assert "# Run:   make" in header, path
+        if path.parent.name != "sample":
+            assert "# Paper: Liang, Zhang, Feng" in header, path
+            assert "# Cost:" in header, path
+
+
+def test_defaults_are_the_papers(write):
+    config = load_config(write(MINIMAL))
+    assert config.training.optimizer == "adam"
+    assert config.training.learning_rate == 0.001
+    assert config.training.batch_size == 32
+
+
+def test_a_change_reaches_its_key_with_the_type_yaml_gives_it(write):
+    path = write(MINIMAL)
+    changes = ["training.epochs=3", "seeds=[7]", "training.learning_rate=1e-3", "skeletons.vgg8.padding=same"]
+    config = load_config(path, changes)
+    assert config.training.epochs == 3
+    assert config.seeds == [7]
+    assert config.training.learning_rate == 0.001
+    assert config.skeletons == {"vgg8": {"padding": "same"}}
+    assert load_config(path, ["data.resize_to=[64, 64]"]).data.resize_to == (64, 64)
+
+
+def test_yaml_that_reads_1e_3_as_text_still_means_the_number(write):
+    text = yaml.safe_dump(MINIMAL).replace("epochs: 2", "epochs: 2\n  learning_rate: 1e-3")
+    assert yaml.safe_load(text)["training"]["learning_rate"] == "1e-3"
+    assert load_config(write(text)).training.learning_rate == 0.001
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"sedes": [0]}, r"unknown key 'sedes'\. Did you mean 'seeds'"),
+        ({"training": {"epochs": 2, "lerning_rate": 0.1}}, r"unknown key 'training.lerning_rate'.*'learning_rate'"),
+        ({"training": {"epochs": "many"}}, r"training\.epochs.*Received: 'many'"),
+        ({"training": {"epochs": 0}}, r"training\.epochs.*Received: 0"),
+        ({"training": {"epochs": 2.5}}, r"training\.epochs.*Received: 2\.5"),
+        ({"training": {}}, r"training\.epochs' is missing"),
+        ({"data": {"source": "mnist"}}, r"data\.source.*Received: 'mnist'"),
+        ({"networks": []}, r"networks.*Received: \[\]"),
+        ({"networks": ["xvgg8", "xvgg8"]}, r"networks: 'xvgg8' stands there twice"),
+        ({"networks": [{"name": "a", "base": "xvgg8", "widht": 2}]}, r"unknown key 'networks\.0\.widht'"),
+        ({"seeds": [1, 1]}, r"seeds: 1 stands there twice"),
+        ({"seeds": [-1]}, r"seeds\.0.*Received: -1"),
+        ({"table": "table4", "data": {"source": "cifar10", "generated": True}}, r"generated data never stand"),
+    ],
+)
+def test_a_wrong_config_is_refused_in_one_line_with_the_key(write, change, reason):
+    path = write({**MINIMAL, **change})
+    with pytest.raises(InputError, match=reason) as refusal:
+        load_config(path)
+    assert str(path) in str(refusal.value)
+    assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ("training.epoch=3", r"--set training\.epoch: unknown key 'training\.epoch'\. Did you mean 'epochs'"),
+        ("optimizer=adam", r"unknown key 'optimizer'"),
+        ("name.first=a", r"'name' has no keys of its own"),
+        ("training.epochs", r"takes key=value"),
+        ("=3", r"takes key=value"),
+        ("training.epochs=[", r"not valid YAML"),
+        ("networks.0=vgg8", r"'networks' has no keys of its own"),
+    ],
+)
+def test_a_wrong_change_is_refused_in_one_line(write, change, reason):
+    with pytest.raises(InputError, match=reason) as refusal:
+        load_config(write(MINIMAL), [change])
+    assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("content", ["a: [", "just text", "- a\n- list", ""])
+def test_what_is_no_mapping_of_yaml_is_refused(write, content):
+    with pytest.raises(InputError, match=r"not valid YAML|must be a mapping") as refusal:
+        load_config(write(content))
+    assert "\n" not in str(refusal.value)
+
+
+def test_a_missing_config_is_named(tmp_path):
+    with pytest.raises(InputError, match=r"nowhere\.yaml cannot be read"):
+        load_config(tmp_path / "nowhere.yaml")

@@ -1,0 +1,164 @@
+"""Whatever a person gets wrong is one line with what to do next and exit status 2; nothing is left half written."""
+
+import hashlib
+import json
+import os
+import pickle
+import shutil
+import subprocess
+import sys
+
+import pytest
+import yaml
+
+from compactnet.data import cifar10
+from tests.scripts.calls import SCRIPTS, call
+
+BATCH = "data_batch_2"
+
+
+@pytest.fixture
+def workplace(generated_images, tmp_path, repository):
+    """A copy of the generated images and of the sample config, and room for results."""
+    shutil.copytree(generated_images, tmp_path / "data")
+    shutil.copy(repository / "configs" / "sample" / "ic.yaml", tmp_path / "config.yaml")
+    return tmp_path
+
+
+@pytest.fixture
+def reproduce(workplace, capsys):
+    """Run the script on the workplace and return its exit status and its last line of standard error."""
+
+    def run(*arguments, data=None, results=None):
+        folders = ("--data", data or workplace / "data", "--results", results or workplace / "results")
+        status = call("reproduce", workplace / "config.yaml", *folders, *arguments)
+        return status, capsys.readouterr().err
+
+    return run
+
+
+def assert_refused(workplace, outcome, *expected):
+    status, output = outcome
+    assert status == 2
+    assert output.startswith("error: ")
+    assert output.count("\n") == 1, output
+    assert "Traceback" not in output
+    for text in expected:
+        assert text in output
+    results = workplace / "results"
+    assert not results.exists() or list(results.rglob("*")) == []
+
+
+def batch(workplace):
+    return workplace / "data" / cifar10.ARCHIVE.folder / BATCH
+
+
+def test_a_missing_data_folder(workplace, reproduce):
+    assert_refused(workplace, reproduce(data=workplace / "nowhere"), "nowhere", "make")
+
+
+def test_a_missing_official_data_folder_names_the_download(workplace, capsys, repository):
+    folders = ("--data", workplace / "nowhere", "--results", workplace / "results")
+    status = call("reproduce", repository / "configs" / "ic.yaml", *folders)
+    assert_refused(workplace, (status, capsys.readouterr().err), "nowhere does not exist", "make data-ic")
+
+
+def test_a_truncated_batch(workplace, reproduce):
+    batch(workplace).write_bytes(batch(workplace).read_bytes()[:5000])
+    assert_refused(workplace, reproduce(), BATCH, "5,000 bytes", "Delete it")
+
+
+def test_a_batch_with_one_byte_changed(workplace, reproduce):
+    content = bytearray(batch(workplace).read_bytes())
+    content[4321] ^= 16
+    batch(workplace).write_bytes(content)
+    assert_refused(workplace, reproduce(), BATCH, "damaged", "Delete it")
+
+
+class Exploit:
+    def __init__(self, command):
+        self.command = command
+
+    def __reduce__(self):
+        return os.system, (self.command,)
+
+
+def test_a_pickle_that_calls_os_system_is_never_executed(workplace, reproduce):
+    # Its checksum is vouched for, so that the reader itself has to refuse it.
+    content = pickle.dumps(Exploit(f"touch {workplace / 'executed'}"))
+    batch(workplace).write_bytes(content)
+    manifest = batch(workplace).parent / cifar10.GENERATED_MANIFEST
+    described = json.loads(manifest.read_text())
+    described["md5"][BATCH] = hashlib.md5(content).hexdigest()
+    manifest.write_text(json.dumps(described))
+    assert_refused(workplace, reproduce(), BATCH, "it asks for posix.system", "Delete it")
+    assert not (workplace / "executed").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({"trainig": {}}, "unknown key 'trainig'. Did you mean 'training'?"),
+        ({"training": {"epochs": "three"}}, "Received: 'three'"),
+        ({"networks": ["xvgg9"]}, "Unknown network 'xvgg9'. Did you mean xvgg8"),
+        ({"networks": [{"name": "a", "base": "compact_vgg_sum_c2", "convolution": {"compact_factor": 48}}]}, "divide"),
+        ({"skeletons": {"vgg8": {"padding": "valid"}}}, "The smallest that works is 76x76"),
+    ],
+)
+def test_a_wrong_config(workplace, reproduce, change, expected):
+    path = workplace / "config.yaml"
+    path.write_text(yaml.safe_dump({**yaml.safe_load(path.read_text()), **change}))
+    assert_refused(workplace, reproduce(), expected)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (("--set", "training.epoch=3"), "unknown key 'training.epoch'. Did you mean 'epochs'?"),
+        (("--only", "vgg8"), "no network 'vgg8'"),
+        (("--seeds", "9"), "--seeds takes a number from 1 to 1"),
+        (("--workers", "0"), "--workers takes a number of at least 1"),
+    ],
+)
+def test_wrong_arguments(workplace, reproduce, arguments, expected):
+    assert_refused(workplace, reproduce(*arguments), expected)
+
+
+def test_a_results_folder_that_cannot_be_written(workplace, reproduce):
+    (workplace / "file").write_text("in the way")
+    outcome = reproduce(results=workplace / "file" / "results")
+    assert_refused(workplace, outcome, "cannot be written", "RESULTS=folder")
+    assert (workplace / "file").read_text() == "in the way"
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="nothing is read-only for root")
+def test_a_read_only_results_folder(workplace, reproduce):
+    (workplace / "results").mkdir(mode=0o500)
+    assert_refused(workplace, reproduce(), "cannot be written")
+
+
+def test_a_damaged_record_stops_the_tables(workplace, capsys):
+    record = workplace / "results" / "records" / "ic" / "broken.json"
+    record.parent.mkdir(parents=True)
+    record.write_text("{")
+    status = call("tables", "--results", workplace / "results")
+    output = capsys.readouterr().err
+    assert status == 2
+    assert "broken.json is not a record" in output
+    assert list((workplace / "results").glob("*.*")) == []
+
+
+def test_the_shell_sees_the_same(workplace):
+    command = [sys.executable, SCRIPTS / "reproduce.py", workplace / "config.yaml", "--data", workplace / "nowhere"]
+    ended = subprocess.run(
+        [*command, "--results", workplace / "results"], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert ended.returncode == 2
+    assert ended.stderr.splitlines()[-1].startswith("error: ")
+    assert "Traceback" not in ended.stderr
+
+
+def test_the_download_names_what_it_cannot_write(tmp_path, capsys):
+    (tmp_path / "file").write_text("in the way")
+    assert call("download", "ic", "--data", tmp_path / "file" / "data") == 2
+    assert capsys.readouterr().err.startswith("error: ")
