@@ -58,8 +58,8 @@ def network_specs(config: StudyConfig):
         InputError: an unknown network, or a field that its skeleton or convolution does not have.
     """
     for kind in config.skeletons:
-        if kind not in _skeleton_kinds():
-            raise InputError(f"skeletons: unknown skeleton {kind!r}. Known: {', '.join(_skeleton_kinds())}.")
+        if kind not in _kinds("skeleton"):
+            raise InputError(f"skeletons: unknown skeleton {kind!r}. Known: {', '.join(_kinds('skeleton'))}.")
     return dict(_network_spec(entry, config.skeletons) for entry in config.networks)
 
 
@@ -168,19 +168,19 @@ def _network_spec(entry, skeletons):
         raise InputError(f"network {entry.name!r}: {error}") from error
 
 
-def _skeleton_kinds():
-    return [member.__dataclass_fields__["kind"].default for member in NetworkSpec.__annotations__["skeleton"].__args__]
+def _kinds(field):
+    """Return {kind: dataclass} of the union that a field of `NetworkSpec` takes."""
+    return {member.kind: member for member in NetworkSpec.__annotations__[field].__args__}
 
 
 def _as_member(field, values):
     """Return the dataclass of a union that `values["kind"]` names, made from `values`."""
-    members = {m.__dataclass_fields__["kind"].default: m for m in NetworkSpec.__annotations__[field].__args__}
+    members = _kinds(field)
     if values.get("kind") not in members:
         raise ValueError(f"{field}.kind must be one of {', '.join(members)}. Received: {values.get('kind')!r}")
     member = members[values["kind"]]
-    unknown = sorted(set(values) - set(member.__dataclass_fields__))
+    fields = [entry.name for entry in dataclasses.fields(member)]
+    unknown = sorted(set(values) - set(fields))
     if unknown:
-        raise ValueError(
-            f"{field} {values['kind']!r} has no field {unknown[0]!r}. Its fields: {', '.join(member.__dataclass_fields__)}."
-        )
+        raise ValueError(f"{field} {values['kind']!r} has no field {unknown[0]!r}. Its fields: {', '.join(fields)}.")
     return TypeAdapter(member).validate_python(values)

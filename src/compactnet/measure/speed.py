@@ -61,7 +61,7 @@ def interleaved(candidates, rounds=30, warm_up=3):
 
 
 def ratios(timings, reference):
-    """Return {name: (median, first quartile, third quartile)} of each round's time over the reference's in that round."""
+    """Return {name: (median, first, third quartile)} of each round's time over the reference's in that round."""
     base = timings[reference].seconds
     return {
         name: tuple(float(v) for v in np.percentile(timing.seconds / base, (50, 25, 75)))

@@ -105,7 +105,7 @@ def sort_records(records, configs):
 
 
 def accuracy(records):
-    """Return mean, standard deviation (None below two runs), best-epoch mean, all in percent, and the number of runs."""
+    """Return mean, standard deviation (None below two runs) and best-epoch mean in percent, and the number of runs."""
     last = pd.Series([100 * record["last"]["test_accuracy"] for record in records], dtype=float)
     best = pd.Series([100 * record["best"]["test_accuracy"] for record in records], dtype=float)
     return {

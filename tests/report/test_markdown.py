@@ -1,0 +1,23 @@
+import pandas as pd
+
+from compactnet.report.markdown import remove_table, write_table
+
+
+def test_numbers_are_written_one_way_and_missing_ones_stay_empty(tmp_path):
+    frame = pd.DataFrame({"model": ["a", "b"], "difference": [-0.001, None], "runs": [3, 4], "mflops_published": [1.0, 2]})
+    write_table(tmp_path, "t", "Title", ["A note."], frame)
+    assert (tmp_path / "t.csv").read_text() == "model,difference,runs,mflops_published\na,0.00,3,1.0\nb,,4,2.0\n"
+    assert (tmp_path / "t.md").read_text() == (
+        "# Title\n\nA note.\n\n| model | difference | runs | mflops published |\n| --- | ---: | ---: | ---: |\n"
+        "| a | 0.00 | 3 | 1.0 |\n| b |  | 4 | 2.0 |\n"
+    )
+    remove_table(tmp_path, "t")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_sections_show_columns_of_one_table_under_headings(tmp_path):
+    frame = pd.DataFrame({"model": ["a"], "x": [1], "y": [2]})
+    write_table(tmp_path, "t", "Title", [], frame, {"First": {"model": "m", "x": "X"}, "Second": {"y": "Y"}})
+    assert (tmp_path / "t.md").read_text() == (
+        "# Title\n\n## First\n\n| m | X |\n| --- | ---: |\n| a | 1 |\n\n## Second\n\n| Y |\n| ---: |\n| 2 |\n"
+    )

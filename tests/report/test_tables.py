@@ -1,0 +1,195 @@
+"""Tables from made-up records; the figures in them are invented and say so in nothing but this file."""
+
+import csv
+
+import pytest
+
+from compactnet.data.sources import SOURCES
+from compactnet.errors import InputError
+from compactnet.experiments.config import load_config
+from compactnet.experiments.study import cells
+from compactnet.networks import CATALOGUE
+from compactnet.report import published
+from compactnet.report.counts import Counts
+from compactnet.report.tables import accuracy, sort_records, write_tables
+
+OFFICIAL = SOURCES["cifar10"].official_fingerprint
+
+
+@pytest.fixture(scope="module")
+def ic(repository):
+    return load_config(repository / "configs" / "ic.yaml")
+
+
+def made_up(config, network, seed=0, last=0.8, best=0.85, fingerprint=OFFICIAL, finished="2020-01-01"):
+    (cell,) = (cell for cell in cells(config, fingerprint, only=[network]) if cell.seed == seed)
+    total = {"train": {"used": 50_000, "total": 50_000}, "test": {"used": 10_000, "total": 10_000}}
+    return {
+        "format": 1,
+        "study": config.name,
+        "network": network,
+        "title": cell.spec.title,
+        "seed": seed,
+        "protocol": cell.protocol,
+        "protocol_hash": cell.protocol_hash,
+        "history": [],
+        "last": {"epoch": 2, "test_accuracy": last},
+        "best": {"epoch": 1, "test_accuracy": best},
+        "coverage": total,
+        "params": 1,
+        "generated_data": config.data.generated,
+        "finished": finished,
+        "duration_seconds": 60.0,
+    }
+
+
+@pytest.fixture
+def write(tmp_path, repository):
+    """Write the tables of some records and return the folder they are in."""
+    import json
+
+    def write_them(records, configs, **options):
+        for index, record in enumerate(records):
+            path = tmp_path / "records" / record["study"] / f"{index}.json"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(json.dumps(record))
+        counts = Counts(repository / "results" / "complexity.csv")
+        write_tables(tmp_path, configs, repository / "results" / "paper", counts, **options)
+        return tmp_path
+
+    return write_them
+
+
+def rows(path):
+    with path.open(newline="") as file:
+        return {row["network"]: row for row in csv.DictReader(file)}
+
+
+def test_accuracy_is_the_mean_of_the_last_epochs_with_the_sample_deviation(ic):
+    runs = [made_up(ic, "xvgg8", seed, last, best=0.9) for seed, last in enumerate((0.80, 0.82, 0.84))]
+    figures = accuracy(runs)
+    assert figures["mean"] == pytest.approx(82)
+    assert figures["std"] == pytest.approx(2)
+    assert figures["best"] == pytest.approx(90)
+    assert figures["runs"] == 3
+    assert accuracy(runs[:1])["std"] is None
+    assert accuracy([]) == {"mean": None, "std": None, "best": None, "runs": 0}
+
+
+def test_table4_sets_ours_beside_the_papers_and_leaves_the_rest_empty(ic, write):
+    records = [made_up(ic, "xvgg8", seed, last) for seed, last in enumerate((0.85, 0.86))]
+    table = rows(write(records, [ic], table1=False) / "table4.csv")
+    assert len(table) == 24
+    assert table["xvgg8"]["ic_accuracy_published"] == "85.18"
+    assert table["xvgg8"]["ic_accuracy"] == "85.50"
+    assert table["xvgg8"]["ic_accuracy_std"] == "0.71"
+    assert table["xvgg8"]["ic_runs"] == "2"
+    assert table["xvgg8"]["ic_accuracy_difference"] == "0.32"
+    assert table["xvgg8"]["ic_accuracy_best_epoch"] == "85.00"
+    assert table["vgg8"]["ic_accuracy_published"] == "87.58"
+    assert table["vgg8"]["ic_accuracy"] == table["vgg8"]["ic_runs"] == table["vgg8"]["ic_accuracy_difference"] == ""
+
+
+def test_a_run_of_fewer_epochs_never_stands_beside_the_paper(ic, write, repository):
+    short = load_config(repository / "configs" / "ic.yaml", ["training.epochs=3"])
+    folder = write([made_up(short, "xvgg8", last=0.1234)], [ic], table1=False)
+    assert rows(folder / "table4.csv")["xvgg8"]["ic_accuracy"] == ""
+    assert "12.34" not in (folder / "table4.md").read_text()
+    reduced = rows(folder / "reduced_budget.csv")["xvgg8"]
+    assert reduced["accuracy_last_epoch_percent"] == "12.34"
+    assert reduced["epochs"] == "3"
+    assert reduced["training_samples"] == "50000 of 50000"
+    assert "may be read beside the paper" in (folder / "reduced_budget.md").read_text()
+
+
+@pytest.mark.parametrize("change", ["data.train_samples=100", "training.batch_size=64", "skeletons.vgg8.width=0.5"])
+def test_any_other_budget_or_network_is_kept_apart_too(ic, repository, change):
+    changed = load_config(repository / "configs" / "ic.yaml", [change])
+    members, others = sort_records([made_up(changed, "xvgg8")], [ic])
+    assert members["ic"] == []
+    assert len(others) == 1
+
+
+def test_other_data_than_the_official_ones_are_kept_apart(ic):
+    members, others = sort_records([made_up(ic, "xvgg8", fingerprint="something else")], [ic])
+    assert members["ic"] == []
+    assert len(others) == 1
+
+
+def test_runs_on_another_backend_or_thread_count_are_the_configs_and_count_once(ic, repository, monkeypatch):
+    first = made_up(ic, "xvgg8", last=0.5, finished="2020-01-01")
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
+    eight = load_config(repository / "configs" / "ic.yaml", ["threads=8"])
+    second = made_up(eight, "xvgg8", last=0.6, finished="2020-01-02")
+    members, others = sort_records([second, first], [ic])
+    assert [record["last"]["test_accuracy"] for record in members["ic"]] == [0.6]
+    assert others == []
+
+
+def test_generated_data_have_a_table_of_their_own_that_says_so(ic, write, repository):
+    sample = load_config(repository / "configs" / "sample" / "ic.yaml")
+    folder = write([made_up(sample, "xvgg8", fingerprint="generated"), made_up(ic, "xvgg8")], [ic], table1=False)
+    text = (folder / "generated_data.md").read_text()
+    assert text.startswith("# Generated data")
+    assert rows(folder / "generated_data.csv")["xvgg8"]["data"] == "CIFAR-10 layout, generated data"
+    assert rows(folder / "table4.csv")["xvgg8"]["ic_runs"] == "1"
+    assert not (folder / "reduced_budget.md").exists()
+
+
+def test_an_ablation_has_its_own_table(write, repository):
+    config = load_config(repository / "configs" / "ablations" / "grouping.yaml")
+    folder = write([made_up(config, "compact_vgg_sum_c2_adjacent")], [config], table1=False)
+    assert "compact_vgg_sum_c2_adjacent" in rows(folder / "ablation_grouping.csv")
+    assert not (folder / "table4.md").exists()
+
+
+def test_a_table_without_rows_goes_away(ic, write, repository):
+    (write([], [ic], table1=False) / "reduced_budget.csv").write_text("left over")
+    assert not (write([], [ic], table1=False) / "reduced_budget.csv").exists()
+
+
+def test_the_published_convention_reproduces_all_48_figures_of_table4(write, repository, ic):
+    table = rows(write([], [ic], table1=False) / "table4.csv")
+    figures = [(name, task) for name in table for task in ("sed", "ic")]
+    assert len(figures) == 48
+    for name, task in figures:
+        row = table[name]
+        difference = float(row[f"{task}_mflops_published_convention"]) - float(row[f"{task}_mflops_published"])
+        assert abs(difference) < 0.1, (name, task)
+        assert row[f"{task}_mflops_counted_{'128x201x1' if task == 'sed' else '32x32x3'}"]
+
+
+def test_committed_tables_are_what_the_committed_records_give(repository, tmp_path):
+    configs = [load_config(path) for path in sorted((repository / "configs").glob("*.yaml"))]
+    configs += [load_config(path) for path in sorted((repository / "configs" / "ablations").glob("*.yaml"))]
+    (tmp_path / "records").symlink_to(repository / "results" / "records")
+    counts = Counts(repository / "results" / "complexity.csv")
+    written = write_tables(tmp_path, configs, repository / "results" / "paper", counts)
+    for name in written:
+        for ending in ("csv", "md"):
+            made = (tmp_path / f"{name}.{ending}").read_text()
+            assert made == (repository / "results" / f"{name}.{ending}").read_text(), f"run `make tables`: {name}"
+
+
+def test_counts_are_kept_and_a_changed_network_is_counted_again(tmp_path, repository):
+    committed = repository / "results" / "complexity.csv"
+    path = tmp_path / "complexity.csv"
+    path.write_text(committed.read_text().replace("220970", "123"))
+    shape = (128, 512, 1)
+    spec = CATALOGUE["mobilenet_v1_025"]
+    assert Counts(path).get("mobilenet_v1_025", spec, shape).params == 123
+    counts = Counts(path, recount=True)
+    assert counts.get("mobilenet_v1_025", spec, shape).params == 220_970
+    counts.save()
+    assert Counts(path).get("mobilenet_v1_025", spec, shape).params == 220_970
+    path.write_text("network,input\na,b\n")
+    with pytest.raises(InputError, match="not a table of counts"):
+        Counts(path)
+
+
+def test_every_row_of_the_paper_has_its_network(repository):
+    for table in ("table1", "table4", "table3"):
+        for model in published.read(repository / "results" / "paper", table)["model"]:
+            assert published.network_of(model) in CATALOGUE
+    with pytest.raises(InputError, match=r"nowhere/table1\.csv are missing"):
+        published.read("nowhere", "table1")
