@@ -7,7 +7,7 @@ import queue
 import subprocess
 import sys
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -82,7 +82,8 @@ class _Pool:
         executor = ThreadPoolExecutor(self._workers)
         with self._bar(total=len(cells), desc="cells", unit="cell", position=0) as bar:
             try:
-                for cell, reason in executor.map(self._run_cell, cells):
+                for future in as_completed([executor.submit(self._run_cell, cell) for cell in cells]):
+                    cell, reason = future.result()
                     bar.update()
                     if reason is not None:
                         failed.append((cell, reason))

@@ -134,6 +134,8 @@ class _Progress(keras.callbacks.Callback):
         if now - self._last < REPORT_SECONDS and batch + 1 < self._steps:
             return
         self._last = now
+        if not math.isfinite(logs["loss"]):
+            raise FloatingPointError(f"the loss is no longer finite in epoch {self._epoch + 1}")
         self._report(
             {
                 "event": "step",

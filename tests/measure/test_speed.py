@@ -1,0 +1,52 @@
+import numpy as np
+import pytest
+
+from compactnet.errors import InputError
+from compactnet.measure import speed
+from compactnet.measure.speed import Timing
+
+
+def test_candidates_take_turns_and_every_round_starts_with_the_next():
+    calls = []
+    candidates = {name: lambda name=name: calls.append(name) for name in "abc"}
+    timings = speed.interleaved(candidates, rounds=4, warm_up=1)
+    assert "".join(calls) == "abc" + "abc" + "bca" + "cab" + "abc"
+    assert all(len(timing.seconds) == 4 for timing in timings.values())
+
+
+def test_a_timing_gives_median_and_quartiles():
+    timing = Timing(np.array([1.0, 2.0, 3.0, 4.0, 100.0]))
+    assert timing.median == 3.0
+    assert timing.quartiles == (2.0, 4.0)
+
+
+def test_a_ratio_is_taken_round_by_round_so_that_drift_falls_out():
+    drifting = {"slow": Timing(np.array([2.0, 20.0, 200.0])), "fast": Timing(np.array([1.0, 10.0, 100.0]))}
+    assert speed.ratios(drifting, "fast") == {"slow": (2.0, 2.0, 2.0), "fast": (1.0, 1.0, 1.0)}
+
+
+@pytest.mark.parametrize(("candidates", "rounds"), [({}, 3), ({"a": print}, 0)])
+def test_nothing_to_time_is_refused(candidates, rounds):
+    with pytest.raises(InputError, match="at least one round"):
+        speed.interleaved(candidates, rounds)
+
+
+def test_the_timed_call_runs_forward_and_backward():
+    tensorflow = pytest.importorskip("tensorflow")
+    weight = tensorflow.Variable(2.0)
+    seen = []
+
+    def function(values):
+        seen.append(values.shape)
+        return weight * values
+
+    call = speed.forward_and_backward(function, [weight], (3, 4), (3, 4))
+    call()
+    assert seen == [(3, 4)]
+
+
+def test_the_operation_is_timed_against_reshape_and_reduce():
+    pytest.importorskip("tensorflow")
+    timings = speed.interchannel_operation("max", 2, shape=(2, 3, 3, 4), rounds=2)
+    assert list(timings) == ["reshape and reduce", "adjacent", "strided"]
+    assert all((timing.seconds > 0).all() for timing in timings.values())
