@@ -52,7 +52,7 @@ class CompactConv2D(keras.layers.Layer):
 
     >>> import numpy as np
     >>> layer = CompactConv2D(64, 3, compact_factor=4, padding="same")
-    >>> np.asarray(layer(np.zeros((1, 8, 8, 32), dtype="float32"))).shape
+    >>> keras.ops.shape(layer(np.zeros((1, 8, 8, 32), dtype="float32")))
     (1, 8, 8, 64)
 
     Source: Liang, Zhang, Feng, "Channel Compression", IEEE Access 2020, Sec. III-B and Fig. 2.
