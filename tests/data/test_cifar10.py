@@ -1,6 +1,5 @@
 import hashlib
 import json
-import os
 import pickle
 import shutil
 
@@ -10,6 +9,7 @@ import pytest
 from compactnet.data import cifar10
 from compactnet.data.samples import generate_cifar10
 from compactnet.errors import InputError
+from tests.data.exploit import Exploit
 
 BATCH = "data_batch_3"
 
@@ -101,14 +101,6 @@ def test_a_batch_with_one_byte_changed_is_refused(folder):
     batch_path(folder).write_bytes(content)
     with pytest.raises(InputError, match=r"data_batch_3 is damaged"):
         cifar10.load(folder, generated=True)
-
-
-class Exploit:
-    def __init__(self, command):
-        self.command = command
-
-    def __reduce__(self):
-        return os.system, (self.command,)
 
 
 def test_a_pickle_that_calls_a_function_is_refused_without_calling_it(folder, tmp_path):

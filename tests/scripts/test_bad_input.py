@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from compactnet.data import cifar10
+from tests.data.exploit import Exploit
 from tests.scripts.calls import SCRIPTS, call
 
 BATCH = "data_batch_2"
@@ -73,14 +74,6 @@ def test_a_batch_with_one_byte_changed(workplace, reproduce):
     content[4321] ^= 16
     batch(workplace).write_bytes(content)
     assert_refused(workplace, reproduce(), BATCH, "damaged", "Delete it")
-
-
-class Exploit:
-    def __init__(self, command):
-        self.command = command
-
-    def __reduce__(self):
-        return os.system, (self.command,)
 
 
 def test_a_pickle_that_calls_os_system_is_never_executed(workplace, reproduce):
