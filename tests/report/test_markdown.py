@@ -4,7 +4,9 @@ from compactnet.report.markdown import remove_table, write_table
 
 
 def test_numbers_are_written_one_way_and_missing_ones_stay_empty(tmp_path):
-    frame = pd.DataFrame({"model": ["a", "b"], "difference": [-0.001, None], "runs": [3, 4], "mflops_published": [1.0, 2]})
+    frame = pd.DataFrame(
+        {"model": ["a", "b"], "difference": [-0.001, None], "runs": [3, 4], "mflops_published": [1.0, 2]}
+    )
     write_table(tmp_path, "t", "Title", ["A note."], frame)
     assert (tmp_path / "t.csv").read_text() == "model,difference,runs,mflops_published\na,0.00,3,1.0\nb,,4,2.0\n"
     assert (tmp_path / "t.md").read_text() == (

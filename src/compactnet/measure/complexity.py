@@ -40,6 +40,10 @@ UNCOUNTED = (
 """Layers with weights that the convention leaves out on purpose; any other without a formula is reported."""
 
 
+MULTIPLYING = ("Conv", "ConvTranspose", "DepthwiseConv", "SeparableConv", "Matmul", "Einsum", "Dot", "Tensordot")
+"""Keras operations that multiply without being a layer with weights; the convention has no rule for them."""
+
+
 @dataclass(frozen=True)
 class LayerComplexity:
     """One operation of the flat graph.
@@ -50,7 +54,8 @@ class LayerComplexity:
         output_shape: Shape of its (first) output without the batch axis.
         params: Number of weights, 0 where the layer was met before (shared weights count once).
         flops: FLOPs of one sample by `CONVENTION`.
-        known: False for a layer with weights that the convention has no rule for; it counts 0 FLOPs.
+        known: False for a layer with weights, or an operation that multiplies, for which the convention has no rule:
+            it counts 0 FLOPs.
     """
 
     name: str
@@ -90,7 +95,7 @@ class Complexity:
 
     @property
     def unknown(self):
-        """Names of the layers with weights whose FLOPs the convention has no rule for."""
+        """Names of the layers and operations that multiply and for which the convention has no rule."""
         return tuple(layer.name for layer in self.layers if not layer.known)
 
 
@@ -99,7 +104,8 @@ def complexity(model, count_dense=False):
 
     Args:
         model: A functional `keras.Model` or built `keras.Sequential` whose input sizes are known but for the batch.
-            Composite layers are opened, so their parts appear one by one.
+            Composite layers are opened, so their parts appear one by one; those that cannot be opened (recurrent
+            layers, some wrappers) are named in `unknown`.
         count_dense: Whether dense layers count as 2 x MACs too. The paper leaves its classifier out, which is its only
             dense layer; networks with dense layers elsewhere may want them in.
 
@@ -107,8 +113,8 @@ def complexity(model, count_dense=False):
         A `Complexity`.
 
     Raises:
-        InputError: the model is not functional, an axis of an activation other than the batch is unknown, or a
-            composite layer cannot be opened.
+        InputError: the model is not functional, cannot be copied, or has an activation with an unknown axis other
+            than the batch.
 
     Source: Sec. V-A and Eqs. (6)-(7) of the paper, and its Tables I and II, which the counts reproduce.
     """
@@ -145,7 +151,7 @@ def _row(operation, inputs, outputs, count_dense, first):
         output_shape=tuple(outputs[0].shape[1:]),
         params=sum(math.prod(weight.shape) for weight in weights) if first else 0,
         flops=flops or 0,
-        known=flops is not None or not weights,
+        known=flops is not None or not (weights or type(operation).__name__ in MULTIPLYING),
     )
 
 
@@ -200,7 +206,9 @@ def _peak_activation_bytes(steps, inputs, outputs):
     last_use.update({id(tensor): len(steps) for tensor in outputs})
     live, peak = {id(tensor) for tensor in inputs}, 0
     for index, (operation, used, made) in enumerate(steps):
-        in_place = isinstance(operation, IN_PLACE) and last_use[id(used[0])] == index
+        # Opening a nested model leaves a ConvertToTensor, which does nothing to a tensor.
+        runs_in_place = isinstance(operation, IN_PLACE) or type(operation).__name__ == "ConvertToTensor"
+        in_place = runs_in_place and last_use[id(used[0])] == index
         for tensor in made:
             buffer_of[id(tensor)] = buffer_of[id(used[0])] if in_place else id(tensor)
             size = _bytes(tensor.shape[1:], tensor.dtype)

@@ -93,8 +93,8 @@ def forward_and_backward(function, weights, shape, output_shape):
         return outputs, tape.gradient(outputs, [values, *weights], output_gradients=gradient)
 
     def call():
-        outputs, _ = both(inputs, above)
-        outputs.numpy()
+        both(inputs, above)
+        tf.test.experimental.sync_devices()
 
     return call
 

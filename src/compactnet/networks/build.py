@@ -29,7 +29,7 @@ def build(name_or_spec, input_shape=(128, 512, 1), classes=10, resize_to=None, n
     """
     spec = find(name_or_spec)
     input_shape = _checked_shape("input_shape", input_shape, 3)
-    _checked_integer("classes", classes, 2)
+    classes = _checked_integer("classes", classes, 2)
     size = input_shape[:2] if resize_to is None else _checked_shape("resize_to", resize_to, 2)
     smallest = spec.skeleton.smallest_size()
     if min(size) < smallest:

@@ -1,0 +1,56 @@
+import dataclasses
+
+import keras
+import numpy as np
+import pytest
+
+from compactnet.networks import CATALOGUE, VGG8, Compact, MobileNetV1, ResNet50, Separable, Standard, build
+
+# The smallest inputs that leave some room: VGG-8 is padded, or it would need 76 pixels.
+SIZES = {VGG8: 16, ResNet50: 33, MobileNetV1: 33}
+
+
+def small(name):
+    spec = CATALOGUE[name]
+    if isinstance(spec.skeleton, VGG8):
+        spec = dataclasses.replace(spec, skeleton=dataclasses.replace(spec.skeleton, padding="same"))
+    return spec, SIZES[type(spec.skeleton)]
+
+
+@pytest.mark.parametrize("name", CATALOGUE)
+def test_every_network_gives_probabilities_of_its_classes(name):
+    spec, size = small(name)
+    model = build(spec, (size, size + 3, 2), classes=7)
+    samples = np.random.default_rng(0).normal(size=(2, size, size + 3, 2)).astype("float32")
+    probabilities = keras.ops.convert_to_numpy(model(samples))
+    assert probabilities.shape == (2, 7)
+    assert (probabilities >= 0).all()
+    np.testing.assert_allclose(probabilities.sum(-1), 1, rtol=1e-5)
+
+
+def test_the_catalogue_holds_the_networks_of_table_one_for_each_operation():
+    assert len(CATALOGUE) == 6 + 3 * 3 * 3
+    assert len({spec.title for spec in CATALOGUE.values()}) == len(CATALOGUE)
+
+
+@pytest.mark.parametrize(
+    ("name", "title", "skeleton", "convolution"),
+    [
+        ("vgg8", "VGG-8", VGG8(), Standard()),
+        ("xvgg8", "XVGG-8", VGG8(), Separable()),
+        ("resnet50", "ResNet", ResNet50(), Standard()),
+        ("mobilenet_v1_025", "0.25 MobileNet v1", MobileNetV1(width=0.25), Separable()),
+        ("compact_vgg_sum_c2", "VGG-like CompactNet-S (C=2)", VGG8(), Compact(2, "sum")),
+        ("compact_resnet_max_c4", "ResNet-like CompactNet-M (C=4)", ResNet50(), Compact(4, "max")),
+        ("compact_mobilenet_average_c8", "MobileNet-like CompactNet-A (C=8)", MobileNetV1(), Compact(8, "average")),
+    ],
+)
+def test_a_name_says_the_skeleton_the_operation_and_the_factor(name, title, skeleton, convolution):
+    assert CATALOGUE[name].title == title
+    assert CATALOGUE[name].skeleton == skeleton
+    assert CATALOGUE[name].convolution == convolution
+
+
+def test_the_catalogue_cannot_be_changed():
+    with pytest.raises(TypeError):
+        CATALOGUE["vgg8"] = CATALOGUE["xvgg8"]
