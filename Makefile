@@ -41,21 +41,21 @@ $(VENV)/installed-development: $(VENV)/installed
 	@touch $@
 
 data-ic: $(VENV)/installed ## download, verify and unpack CIFAR-10 (0.17 GB)
-	$(RUN) scripts/download.py ic --data $(DATA)
+	$(RUN) scripts/download.py ic --data "$(DATA)"
 
 CONFIG ?= configs/ic.yaml
 reproduce-ic: $(VENV)/installed ## train the networks of Table IV on CIFAR-10 (CONFIG=configs/ic.yaml), write table4
-	$(RUN) scripts/reproduce.py $(CONFIG) --data $(DATA) --results $(RUNS) --workers $(WORKERS) $(ARGS)
+	$(RUN) scripts/reproduce.py "$(CONFIG)" --data "$(DATA)" --results "$(RUNS)" --workers $(WORKERS) $(ARGS)
 
 reproduce-sample: $(VENV)/installed ## the same on generated images: no download, minutes
-	$(RUN) scripts/generate.py --data $(DATA)/generated
-	$(RUN) scripts/reproduce.py configs/sample/ic.yaml --data $(DATA)/generated --results $(RUNS)/sample --workers 2 $(ARGS)
+	$(RUN) scripts/generate.py --data "$(DATA)/generated"
+	$(RUN) scripts/reproduce.py configs/sample/ic.yaml --data "$(DATA)/generated" --results "$(RUNS)/sample" --workers 2 $(ARGS)
 
 tables: $(VENV)/installed ## write the tables of the records in RESULTS (results)
-	$(RUN) scripts/tables.py --results $(EVIDENCE)
+	$(RUN) scripts/tables.py --results "$(EVIDENCE)"
 
 complexity: $(VENV)/installed ## the same, and count every network anew
-	$(RUN) scripts/tables.py --results $(EVIDENCE) --recount
+	$(RUN) scripts/tables.py --results "$(EVIDENCE)" --recount
 
 benchmark: $(VENV)/installed ## time the layer and the training step on this machine
 	$(RUN) scripts/benchmark.py $(ARGS)

@@ -6,11 +6,11 @@ import sys
 from pathlib import Path
 
 from compactnet.commands import run_command
-from compactnet.data.sources import SOURCES
 from compactnet.errors import InputError
-from compactnet.experiments.config import load_config
+from compactnet.experiments.config import load_config, load_shipped
 from compactnet.experiments.launcher import launch
-from compactnet.experiments.study import build_network, cells
+from compactnet.experiments.records import read_records
+from compactnet.experiments.study import build_network, cells, load_dataset
 from compactnet.files import check_writable
 from compactnet.report.counts import Counts
 from compactnet.report.tables import write_tables
@@ -40,22 +40,26 @@ def main():
     if options.workers < 1:
         raise InputError(f"--workers takes a number of at least 1. Received: {options.workers}")
     config = load_config(options.config, options.changes)
-    check_writable(options.results)
-    fingerprint = SOURCES[config.data.source].fingerprint(options.data, config.data.generated)
-    planned = cells(config, fingerprint, options.only, options.seeds)
+    # Without --set: a changed run never stands in the table of the config it was changed from.
+    unchanged = load_config(options.config)
+    # Only the shipped configs' runs stand beside the paper, whatever another file says of itself.
+    known = load_shipped(ROOT / "configs")
+    if unchanged.name not in [shipped.name for shipped in known]:
+        known.append(unchanged.model_copy(update={"table": None}))
+    paper_tables = tuple(shipped.table for shipped in known if shipped.name == config.name and shipped.table)
+    dataset = load_dataset(config, options.data)
+    planned = cells(config, dataset.fingerprint, options.only, options.seeds)
+    del dataset  # each cell reads its own
     for name, spec in {cell.network: cell.spec for cell in planned}.items():
         build_network(config, spec, name)
+    # All that the end needs is looked at before weeks of training, not after.
+    read_records(options.results / "records")
+    for part in ("", f"records/{config.name}", f"logs/{config.name}"):
+        check_writable(options.results / part)
     outcome = launch(config, planned, options.data, options.results, options.workers, options.tensorboard)
     print(f"{outcome.done} cells trained, {outcome.skipped} were there, {len(outcome.failed)} failed.")
-    # Without --set: a changed run never stands in the table of the config it was changed from.
-    written = write_tables(
-        options.results,
-        [load_config(options.config)],
-        ROOT / "results" / "paper",
-        Counts(ROOT / "results" / "complexity.csv"),
-        table1=False,
-    )
-    for name in written:
+    counts = Counts(ROOT / "results" / "complexity.csv")
+    for name in write_tables(options.results, known, ROOT / "results" / "paper", counts, paper_tables):
         print(f"{options.results / name}.csv, .md")
     return 1 if outcome.failed else 0
 

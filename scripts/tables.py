@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from compactnet.commands import run_command
-from compactnet.experiments.config import load_config
+from compactnet.experiments.config import load_shipped
 from compactnet.report.counts import Counts
 from compactnet.report.tables import write_tables
 
@@ -20,8 +20,7 @@ def main():
     )
     parser.add_argument("--recount", action="store_true", help="count every network anew")
     options = parser.parse_args()
-    configs = [load_config(path) for path in sorted((ROOT / "configs").glob("*.yaml"))]
-    configs += [load_config(path) for path in sorted((ROOT / "configs" / "ablations").glob("*.yaml"))]
+    configs = load_shipped(ROOT / "configs")
     counts = Counts(ROOT / "results" / "complexity.csv", recount=options.recount)
     for name in write_tables(options.results, configs, ROOT / "results" / "paper", counts):
         print(f"{options.results / name}.csv, .md")

@@ -1,8 +1,23 @@
-"""How commands end: what a person can mend is one line and exit status 2, Ctrl-C is one line and 130."""
+"""How commands begin and end: what a person can mend is one line and exit status 2, Ctrl-C is one line and 130.
 
+Scripts import this module before any other of the package, because Keras looks for its backend when it is imported.
+"""
+
+import importlib.util
+import os
 import sys
 
 from compactnet.errors import InputError
+
+BACKENDS = ("tensorflow", "jax", "torch")
+
+_backend = os.environ.get("KERAS_BACKEND") or "tensorflow"
+if _backend not in BACKENDS or importlib.util.find_spec(_backend) is None:
+    sys.stderr.write(
+        f"error: KERAS_BACKEND={_backend} is unknown or not installed. Use one of {', '.join(BACKENDS)} that is, "
+        "or leave KERAS_BACKEND out for tensorflow.\n"
+    )
+    raise SystemExit(2)
 
 
 def run_command(main):

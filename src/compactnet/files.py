@@ -16,31 +16,44 @@ def replaced(path):
         path: The file to write. Its folder is made if it is missing.
 
     Raises:
-        InputError: the folder cannot be made or written.
+        InputError: the folder cannot be made or written, or the disk is full.
     """
     path = Path(path)
+    partial = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".partial", dir=path.parent)
-    except OSError as error:
-        raise InputError(f"Cannot write {path}: {error.strerror}. Choose another folder or free this one.") from error
-    os.close(descriptor)
-    partial = Path(name)
-    try:
+        os.close(descriptor)
+        partial = Path(name)
         # mkstemp makes files private to the user; results are as readable as any other file.
         partial.chmod(0o666 & ~_umask())
         yield partial
         with partial.open("rb") as written:
             os.fsync(written.fileno())
         partial.replace(path)
+    except OSError as error:
+        raise InputError(f"Cannot write {path}: {error.strerror}. Choose another folder or free this one.") from error
     finally:
-        partial.unlink(missing_ok=True)
+        if partial is not None:
+            partial.unlink(missing_ok=True)
 
 
 def write_text(path, text):
     """Write `text` to `path` in one step, as UTF-8."""
     with replaced(path) as partial:
         partial.write_text(text, encoding="utf-8")
+
+
+def remove(path):
+    """Remove a file if it is there.
+
+    Raises:
+        InputError: it cannot be removed, or is a folder.
+    """
+    try:
+        Path(path).unlink(missing_ok=True)
+    except OSError as error:
+        raise InputError(f"Cannot remove {path}: {error.strerror}. Move it away.") from error
 
 
 def _umask():

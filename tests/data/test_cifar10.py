@@ -78,13 +78,15 @@ def test_a_limit_takes_the_first_samples_and_is_told_in_the_coverage(generated_i
 def test_a_missing_folder_and_a_missing_batch_are_named_with_the_remedy(folder):
     with pytest.raises(InputError, match=r"nowhere does not exist.*make data-ic"):
         cifar10.load(folder / "nowhere")
+    with pytest.raises(InputError, match=r"holds no cifar-10-batches-py.*make data-ic"):
+        cifar10.load(folder / cifar10.ARCHIVE.folder)
     batch_path(folder).unlink()
-    with pytest.raises(InputError, match=r"data_batch_3 is missing"):
+    with pytest.raises(InputError, match=r"data_batch_3 is missing. Delete the folder .*cifar-10-batches-py"):
         cifar10.load(folder, generated=True)
 
 
 def test_generated_images_are_never_taken_for_the_official_ones(generated_images):
-    with pytest.raises(InputError, match=r"data_batch_1 is damaged or not the file.*make data-ic"):
+    with pytest.raises(InputError, match=r"holds generated images, not CIFAR-10.*DATA=folder"):
         cifar10.load(generated_images)
 
 
@@ -134,6 +136,8 @@ def test_a_damaged_manifest_is_refused(folder):
         manifest.write_text(content)
         with pytest.raises(InputError, match=r"generated\.json"):
             cifar10.load(folder, generated=True)
+        with pytest.raises(InputError, match="holds other images"):
+            generate_cifar10(folder, 160, 40)
     manifest.unlink()
     with pytest.raises(InputError, match=r"make reproduce-sample"):
         cifar10.load(folder, generated=True)

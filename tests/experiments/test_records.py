@@ -8,7 +8,7 @@ from compactnet.experiments.study import hash_of
 
 
 def record(**changes):
-    protocol = {"seed": 0}
+    protocol = dict.fromkeys(records.PROTOCOL_FIELDS, 0)
     epoch = {"epoch": 1, "test_accuracy": 0.5}
     content = {
         "format": 1,
@@ -21,7 +21,11 @@ def record(**changes):
         "history": [epoch],
         "last": epoch,
         "best": epoch,
+        "params": 1,
         "coverage": {},
+        "generated_data": False,
+        "finished": "2020-01-01",
+        "duration_seconds": 1.0,
     }
     return content | changes
 
@@ -36,16 +40,20 @@ def test_a_record_comes_back_as_it_was(tmp_path):
 
 def test_only_a_record_of_the_same_protocol_means_done(tmp_path):
     path = tmp_path / "n.json"
-    assert not records.is_done(path, hash_of({"seed": 0}))
+    assert not records.is_done(path, record()["protocol_hash"])
     records.write_record(path, record())
-    assert records.is_done(path, hash_of({"seed": 0}))
+    assert records.is_done(path, record()["protocol_hash"])
     assert not records.is_done(path, hash_of({"seed": 1}))
 
 
 def test_an_altered_a_truncated_and_an_incomplete_record_are_refused(tmp_path):
     path = tmp_path / "n.json"
     for text, reason in (
-        (json.dumps(record(protocol={"seed": 1})), "does not match its hash"),
+        (json.dumps(record(protocol=record()["protocol"] | {"seed": 1})), "was altered"),
+        (json.dumps(record(last={"epoch": 1, "test_accuracy": 0.99})), "was altered"),
+        (json.dumps(record(history=[])), "A run without epochs"),
+        (json.dumps(record(format=99)), "has the format 99"),
+        (json.dumps(record(protocol={}, protocol_hash=hash_of({}))), "'network' is missing in its protocol"),
         (json.dumps(record())[:-20], "is not a record"),
         (json.dumps({"format": 1}), "'study' is missing"),
         ("[]", "is missing"),

@@ -465,3 +465,12 @@ def test_resnet_has_the_weights_of_keras_resnet50_and_its_outputs_after_the_stem
     outputs = [keras.ops.convert_to_numpy(network(features)) for network in (ours, theirs)]
     assert outputs[1].std() > 0.01
     np.testing.assert_allclose(*outputs, rtol=1e-3, atol=1e-3 * np.abs(outputs[1]).max())
+
+
+def test_channels_first_is_refused_before_a_wrong_network_is_built():
+    keras.config.set_image_data_format("channels_first")
+    try:
+        with pytest.raises(InputError, match="channels last, and Keras is set to 'channels_first'"):
+            build("mobilenet_v1_100", (64, 64, 3))
+    finally:
+        keras.config.set_image_data_format("channels_last")

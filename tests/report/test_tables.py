@@ -6,8 +6,9 @@ import pytest
 
 from compactnet.data.sources import SOURCES
 from compactnet.errors import InputError
-from compactnet.experiments.config import load_config
+from compactnet.experiments.config import load_config, load_shipped
 from compactnet.experiments.study import cells
+from compactnet.measure import CONVENTION
 from compactnet.networks import CATALOGUE
 from compactnet.report import published
 from compactnet.report.counts import Counts
@@ -21,8 +22,9 @@ def ic(repository):
     return load_config(repository / "configs" / "ic.yaml")
 
 
-def made_up(config, network, seed=0, last=0.8, best=0.85, fingerprint=OFFICIAL, finished="2020-01-01"):
+def made_up(config, network, seed=0, last=0.8, best=0.95, fingerprint=OFFICIAL, finished="2020-01-01"):
     (cell,) = (cell for cell in cells(config, fingerprint, only=[network]) if cell.seed == seed)
+    assert best >= last
     total = {"train": {"used": 50_000, "total": 50_000}, "test": {"used": 10_000, "total": 10_000}}
     return {
         "format": 1,
@@ -32,7 +34,7 @@ def made_up(config, network, seed=0, last=0.8, best=0.85, fingerprint=OFFICIAL, 
         "seed": seed,
         "protocol": cell.protocol,
         "protocol_hash": cell.protocol_hash,
-        "history": [],
+        "history": [{"epoch": 1, "test_accuracy": best}, {"epoch": 2, "test_accuracy": last}],
         "last": {"epoch": 2, "test_accuracy": last},
         "best": {"epoch": 1, "test_accuracy": best},
         "coverage": total,
@@ -78,26 +80,27 @@ def test_accuracy_is_the_mean_of_the_last_epochs_with_the_sample_deviation(ic):
 
 def test_table4_sets_ours_beside_the_papers_and_leaves_the_rest_empty(ic, write):
     records = [made_up(ic, "xvgg8", seed, last) for seed, last in enumerate((0.85, 0.86))]
-    table = rows(write(records, [ic], table1=False) / "table4.csv")
+    table = rows(write(records, [ic], paper_tables=("table4",)) / "table4.csv")
     assert len(table) == 24
     assert table["xvgg8"]["ic_accuracy_published"] == "85.18"
     assert table["xvgg8"]["ic_accuracy"] == "85.50"
     assert table["xvgg8"]["ic_accuracy_std"] == "0.71"
     assert table["xvgg8"]["ic_runs"] == "2"
     assert table["xvgg8"]["ic_accuracy_difference"] == "0.32"
-    assert table["xvgg8"]["ic_accuracy_best_epoch"] == "85.00"
+    assert table["xvgg8"]["ic_accuracy_best_epoch"] == "95.00"
     assert table["vgg8"]["ic_accuracy_published"] == "87.58"
     assert table["vgg8"]["ic_accuracy"] == table["vgg8"]["ic_runs"] == table["vgg8"]["ic_accuracy_difference"] == ""
 
 
 def test_a_run_of_fewer_epochs_never_stands_beside_the_paper(ic, write, repository):
     short = load_config(repository / "configs" / "ic.yaml", ["training.epochs=3"])
-    folder = write([made_up(short, "xvgg8", last=0.1234)], [ic], table1=False)
+    folder = write([made_up(short, "xvgg8", last=0.1234)], [ic], paper_tables=("table4",))
     assert rows(folder / "table4.csv")["xvgg8"]["ic_accuracy"] == ""
     assert "12.34" not in (folder / "table4.md").read_text()
     reduced = rows(folder / "reduced_budget.csv")["xvgg8"]
     assert reduced["accuracy_last_epoch_percent"] == "12.34"
     assert reduced["epochs"] == "3"
+    assert reduced["changed_from_the_config"] == "training.epochs=3"
     assert reduced["training_samples"] == "50000 of 50000"
     assert "may be read beside the paper" in (folder / "reduced_budget.md").read_text()
 
@@ -128,7 +131,9 @@ def test_runs_on_another_backend_or_thread_count_are_the_configs_and_count_once(
 
 def test_generated_data_have_a_table_of_their_own_that_says_so(ic, write, repository):
     sample = load_config(repository / "configs" / "sample" / "ic.yaml")
-    folder = write([made_up(sample, "xvgg8", fingerprint="generated"), made_up(ic, "xvgg8")], [ic], table1=False)
+    folder = write(
+        [made_up(sample, "xvgg8", fingerprint="generated"), made_up(ic, "xvgg8")], [ic], paper_tables=("table4",)
+    )
     text = (folder / "generated_data.md").read_text()
     assert text.startswith("# Generated data")
     assert rows(folder / "generated_data.csv")["xvgg8"]["data"] == "CIFAR-10 layout, generated data"
@@ -138,18 +143,18 @@ def test_generated_data_have_a_table_of_their_own_that_says_so(ic, write, reposi
 
 def test_an_ablation_has_its_own_table(write, repository):
     config = load_config(repository / "configs" / "ablations" / "grouping.yaml")
-    folder = write([made_up(config, "compact_vgg_sum_c2_adjacent")], [config], table1=False)
-    assert "compact_vgg_sum_c2_adjacent" in rows(folder / "ablation_grouping.csv")
+    folder = write([made_up(config, "compact_vgg_sum_c2_adjacent")], [config], paper_tables=())
+    assert "compact_vgg_sum_c2_adjacent" in rows(folder / "study_grouping.csv")
     assert not (folder / "table4.md").exists()
 
 
 def test_a_table_without_rows_goes_away(ic, write, repository):
-    (write([], [ic], table1=False) / "reduced_budget.csv").write_text("left over")
-    assert not (write([], [ic], table1=False) / "reduced_budget.csv").exists()
+    (write([], [ic], paper_tables=("table4",)) / "reduced_budget.csv").write_text("left over")
+    assert not (write([], [ic], paper_tables=("table4",)) / "reduced_budget.csv").exists()
 
 
 def test_the_published_convention_reproduces_all_48_figures_of_table4(write, repository, ic):
-    table = rows(write([], [ic], table1=False) / "table4.csv")
+    table = rows(write([], [ic], paper_tables=("table4",)) / "table4.csv")
     figures = [(name, task) for name in table for task in ("sed", "ic")]
     assert len(figures) == 48
     for name, task in figures:
@@ -160,8 +165,7 @@ def test_the_published_convention_reproduces_all_48_figures_of_table4(write, rep
 
 
 def test_committed_tables_are_what_the_committed_records_give(repository, tmp_path):
-    configs = [load_config(path) for path in sorted((repository / "configs").glob("*.yaml"))]
-    configs += [load_config(path) for path in sorted((repository / "configs" / "ablations").glob("*.yaml"))]
+    configs = load_shipped(repository / "configs")
     (tmp_path / "records").symlink_to(repository / "results" / "records")
     counts = Counts(repository / "results" / "complexity.csv")
     written = write_tables(tmp_path, configs, repository / "results" / "paper", counts)
@@ -169,6 +173,38 @@ def test_committed_tables_are_what_the_committed_records_give(repository, tmp_pa
         for ending in ("csv", "md"):
             made = (tmp_path / f"{name}.{ending}").read_text()
             assert made == (repository / "results" / f"{name}.{ending}").read_text(), f"run `make tables`: {name}"
+
+
+def test_rows_that_differ_in_a_setting_say_which(ic, write, repository):
+    changes = ["data.resize_to=[64, 64]", "skeletons.vgg8.width=0.5", "skeletons.vgg8.global_pooling=max"]
+    changed = [load_config(repository / "configs" / "ic.yaml", [change]) for change in changes]
+    folder = write([made_up(config, "xvgg8") for config in changed], [ic], paper_tables=())
+    with (folder / "reduced_budget.csv").open(newline="") as file:
+        assert {row["changed_from_the_config"] for row in csv.DictReader(file)} == {
+            "data.resize_to=[64, 64]",
+            "network.skeleton.width=0.5",
+            "network.skeleton.global_pooling=max",
+        }
+
+
+def test_one_seed_on_two_thread_counts_is_one_run(ic, write, repository):
+    changes = [["training.epochs=3", "threads=1"], ["training.epochs=3", "threads=2"]]
+    records = [made_up(load_config(repository / "configs" / "ic.yaml", change), "xvgg8") for change in changes]
+    assert rows(write(records, [ic], paper_tables=()) / "reduced_budget.csv")["xvgg8"]["runs"] == "1"
+
+
+def test_a_study_whose_config_is_not_at_hand_is_not_called_by_anothers(ic, write, repository):
+    config = load_config(repository / "configs" / "ablations" / "grouping.yaml")
+    folder = write([made_up(config, "compact_vgg_sum_c2")], [ic], paper_tables=("table4",))
+    row = rows(folder / "reduced_budget.csv")["compact_vgg_sum_c2"]
+    assert row["changed_from_the_config"] == "(its config is not at hand)"
+
+
+def test_every_table_names_its_convention(ic, write):
+    folder = write([], [ic])
+    for name in ("table1", "table4"):
+        assert CONVENTION in (folder / f"{name}.csv").read_text()
+        assert CONVENTION in (folder / f"{name}.md").read_text()
 
 
 def test_counts_are_kept_and_a_changed_network_is_counted_again(tmp_path, repository):

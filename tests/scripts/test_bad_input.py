@@ -47,7 +47,7 @@ def assert_refused(workplace, outcome, *expected):
     for text in expected:
         assert text in output
     results = workplace / "results"
-    assert not results.exists() or list(results.rglob("*")) == []
+    assert not results.exists()
 
 
 def batch(workplace):
@@ -66,14 +66,14 @@ def test_a_missing_official_data_folder_names_the_download(workplace, capsys, re
 
 def test_a_truncated_batch(workplace, reproduce):
     batch(workplace).write_bytes(batch(workplace).read_bytes()[:5000])
-    assert_refused(workplace, reproduce(), BATCH, "5,000 bytes", "Delete it")
+    assert_refused(workplace, reproduce(), BATCH, "5,000 bytes", "Delete the folder")
 
 
 def test_a_batch_with_one_byte_changed(workplace, reproduce):
     content = bytearray(batch(workplace).read_bytes())
     content[4321] ^= 16
     batch(workplace).write_bytes(content)
-    assert_refused(workplace, reproduce(), BATCH, "damaged", "Delete it")
+    assert_refused(workplace, reproduce(), BATCH, "damaged", "Delete the folder")
 
 
 def test_a_pickle_that_calls_os_system_is_never_executed(workplace, reproduce):
@@ -84,7 +84,7 @@ def test_a_pickle_that_calls_os_system_is_never_executed(workplace, reproduce):
     described = json.loads(manifest.read_text())
     described["md5"][BATCH] = hashlib.md5(content).hexdigest()
     manifest.write_text(json.dumps(described))
-    assert_refused(workplace, reproduce(), BATCH, "it asks for posix.system", "Delete it")
+    assert_refused(workplace, reproduce(), BATCH, "it asks for posix.system", "Delete the folder")
     assert not (workplace / "executed").exists()
 
 
@@ -96,6 +96,15 @@ def test_a_pickle_that_calls_os_system_is_never_executed(workplace, reproduce):
         ({"networks": ["xvgg9"]}, "Unknown network 'xvgg9'. Did you mean xvgg8"),
         ({"networks": [{"name": "a", "base": "compact_vgg_sum_c2", "convolution": {"compact_factor": 48}}]}, "divide"),
         ({"skeletons": {"vgg8": {"padding": "valid"}}}, "The smallest that works is 76x76"),
+        ({"skeletons": {"vgg8": {"padding": "same", "width": True}}}, "a truth value is no width"),
+        ({"skeletons": {"vgg8": {"padding": "same", "width": float("nan")}}}, "`width` must be a number above 0"),
+        ({"skeletons": {"vgg8": {1: 2}}}, "Received: 1"),
+        ({"skeletons": None}, "skeletons"),
+        ({"networks": [{"name": "a", "base": "xvgg8", "convolution": {"kind": ["a"]}}]}, "kind must be one of"),
+        ({"seeds": [2**32]}, "seeds"),
+        ({"training": {"epochs": 1, "learning_rate": True}}, "training.learning_rate"),
+        ({"training": {"epochs": 1, "learning_rate": float("inf")}}, "training.learning_rate"),
+        ({"data": {"source": "cifar10", "generated": True, "train_samples": 161}}, "more than the 160 images"),
     ],
 )
 def test_a_wrong_config(workplace, reproduce, change, expected):
@@ -108,6 +117,7 @@ def test_a_wrong_config(workplace, reproduce, change, expected):
     ("arguments", "expected"),
     [
         (("--set", "training.epoch=3"), "unknown key 'training.epoch'. Did you mean 'epochs'?"),
+        (("--set", "seeds=2024-02-30"), "not valid YAML"),
         (("--only", "vgg8"), "no network 'vgg8'"),
         (("--seeds", "9"), "--seeds takes a number from 1 to 1"),
         (("--workers", "0"), "--workers takes a number of at least 1"),
@@ -122,6 +132,38 @@ def test_a_results_folder_that_cannot_be_written(workplace, reproduce):
     outcome = reproduce(results=workplace / "file" / "results")
     assert_refused(workplace, outcome, "cannot be written", "RESULTS=folder")
     assert (workplace / "file").read_text() == "in the way"
+
+
+@pytest.mark.parametrize("part", ["records", "logs", "records/sample-ic"])
+def test_a_file_in_the_way_is_found_before_any_training(workplace, reproduce, part):
+    path = workplace / "results" / part
+    path.parent.mkdir(parents=True)
+    path.write_text("in the way")
+    status, output = reproduce()
+    assert (status, output.count("\n")) == (2, 1)
+    assert "cannot be written" in output
+    assert not list((workplace / "results").rglob("*.log"))
+
+
+def test_a_folder_in_the_place_of_a_table(workplace, capsys):
+    (workplace / "results" / "reduced_budget.md").mkdir(parents=True)
+    assert call("tables", "--results", workplace / "results") == 2
+    assert "Cannot remove" in capsys.readouterr().err
+    (workplace / "results" / "reduced_budget.md").rmdir()
+    (workplace / "results" / "table1.csv").unlink()
+    (workplace / "results" / "table1.csv").mkdir()
+    assert call("tables", "--results", workplace / "results") == 2
+    assert "Cannot write" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("backend", ["foo", "numpy"])
+def test_a_backend_that_is_unknown(workplace, backend):
+    command = [sys.executable, SCRIPTS / "reproduce.py", workplace / "config.yaml"]
+    environment = {**os.environ, "KERAS_BACKEND": backend}
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env=environment)
+    assert ended.returncode == 2
+    assert ended.stderr.startswith(f"error: KERAS_BACKEND={backend} is unknown")
+    assert ended.stderr.count("\n") == 1
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="nothing is read-only for root")

@@ -31,7 +31,6 @@ OFFICIAL_MD5 = {
 }
 CLASS_NAMES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 IMAGE_SHAPE = (32, 32, 3)
-OFFICIAL_COUNTS = {"train": 50_000, "test": 10_000}
 GENERATED_MANIFEST = "generated.json"
 """File beside generated batches that says so and holds their checksums."""
 
@@ -104,22 +103,28 @@ def verify(folder, generated=False):
         InputError: with one line for the first file that is not.
     """
     folder = Path(folder)
-    remedy = "Run `make reproduce-sample`" if generated else f"Run `make data-ic DATA={folder}`"
+    batches = folder / ARCHIVE.folder
+    command = "`make reproduce-sample`" if generated else f"`make data-ic DATA={folder}`"
+    remedy = f"Delete the folder {batches} and run {command}."
     if not folder.is_dir():
-        raise InputError(f"The data folder {folder} does not exist. {remedy}, or name another with DATA=folder.")
+        raise InputError(f"The data folder {folder} does not exist. Run {command}, or name another with DATA=folder.")
+    if not batches.is_dir():
+        raise InputError(f"The data folder {folder} holds no {batches.name}. Run {command}, or set DATA=folder.")
+    if not generated and (batches / GENERATED_MANIFEST).exists():
+        raise InputError(f"{batches} holds generated images, not CIFAR-10. Choose another folder with DATA=folder.")
     for name, md5 in expected_checksums(folder, generated).items():
-        path = folder / ARCHIVE.folder / name
+        path = batches / name
         try:
             with path.open("rb") as batch:
                 found = hashlib.file_digest(batch, "md5").hexdigest()
         except FileNotFoundError:
-            raise InputError(f"{path} is missing. {remedy}.") from None
+            raise InputError(f"{path} is missing. {remedy}") from None
         except OSError as error:
-            raise InputError(f"{path} cannot be read: {error.strerror}. {remedy}.") from error
+            raise InputError(f"{path} cannot be read: {error.strerror}. {remedy}") from error
         if found != md5:
             raise InputError(
                 f"{path} is damaged or not the file it should be: {path.stat().st_size:,} bytes with md5 {found}, "
-                f"expected md5 {md5}. Delete it. {remedy}."
+                f"expected md5 {md5}. {remedy}"
             )
 
 
@@ -139,7 +144,7 @@ class _ArrayUnpickler(pickle.Unpickler):
 
 
 def _read_batch(path):
-    remedy = "Delete it and download or generate it again."
+    remedy = f"Delete the folder {path.parent} and download or generate it again."
     try:
         with path.open("rb") as batch:
             content = _ArrayUnpickler(batch, encoding="bytes").load()

@@ -38,7 +38,7 @@ def generate_cifar10(folder, train_samples=2_000, test_samples=500, seed=0):
     manifest = target / cifar10.GENERATED_MANIFEST
     wanted = {"generated": True, "train_samples": train_samples, "test_samples": test_samples, "seed": seed}
     if target.exists():
-        if manifest.is_file() and wanted.items() <= json.loads(manifest.read_text(encoding="utf-8")).items():
+        if _described(manifest, wanted):
             return target
         raise InputError(f"{target} is there and holds other images. Choose another data folder, or delete it.")
     try:
@@ -49,6 +49,15 @@ def generate_cifar10(folder, train_samples=2_000, test_samples=500, seed=0):
     except OSError as error:
         raise InputError(f"Cannot write to {target.parent}: {error.strerror}. Choose another data folder.") from error
     return target
+
+
+def _described(manifest, wanted):
+    """Say whether a manifest is there and names the arguments `wanted`."""
+    try:
+        content = json.loads(manifest.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(content, dict) and wanted.items() <= content.items()
 
 
 def _write_batches(target, wanted):

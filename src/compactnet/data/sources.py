@@ -17,23 +17,14 @@ class Source:
         sample_shape: (height, width, channels) of a sample.
         classes: Number of classes.
         load: Function of (folder, generated, train_samples, test_samples) that returns a `Dataset`.
-        fingerprint: Function of (folder, generated) that checks the files and returns their fingerprint.
         official_fingerprint: Fingerprint of the official files.
-        counts: Samples of the official data set, by split.
     """
 
     title: str
     sample_shape: tuple
     classes: int
     load: Callable
-    fingerprint: Callable
     official_fingerprint: str
-    counts: dict
-
-
-def _cifar10_fingerprint(folder, generated):
-    # Read once before any run starts, so that whatever is wrong is said at once.
-    return cifar10.load(folder, generated).fingerprint
 
 
 SOURCES = MappingProxyType(
@@ -43,9 +34,7 @@ SOURCES = MappingProxyType(
             sample_shape=cifar10.IMAGE_SHAPE,
             classes=len(cifar10.CLASS_NAMES),
             load=cifar10.load,
-            fingerprint=_cifar10_fingerprint,
             official_fingerprint=fingerprint(cifar10.OFFICIAL_MD5),
-            counts=cifar10.OFFICIAL_COUNTS,
         )
     }
 )

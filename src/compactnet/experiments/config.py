@@ -2,7 +2,7 @@
 
 import difflib
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
@@ -11,6 +11,8 @@ from compactnet.errors import InputError
 
 
 def _number_from_text(value):
+    if isinstance(value, bool):
+        raise ValueError("Input should be a number")
     # YAML 1.1 reads 1e-3 as text; people mean the number.
     if isinstance(value, str):
         try:
@@ -24,7 +26,7 @@ def _network_from_name(value):
     return {"name": value, "base": value} if isinstance(value, str) else value
 
 
-Number = Annotated[float, BeforeValidator(_number_from_text)]
+Number = Annotated[float, BeforeValidator(_number_from_text), Field(allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1, strict=True)]
 
 
@@ -84,8 +86,8 @@ class NetworkConfig(Strict):
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.]+$")]
     base: str
     title: str | None = None
-    skeleton: dict = {}
-    convolution: dict = {}
+    skeleton: dict[str, Any] = {}
+    convolution: dict[str, Any] = {}
 
 
 class StudyConfig(Strict):
@@ -106,9 +108,9 @@ class StudyConfig(Strict):
     table: Literal["table4"] | None = None
     data: DataConfig
     networks: Annotated[list[Annotated[NetworkConfig, BeforeValidator(_network_from_name)]], Field(min_length=1)]
-    skeletons: dict[str, dict] = {}
+    skeletons: dict[str, dict[str, Any]] = {}
     training: TrainingConfig
-    seeds: Annotated[list[Annotated[int, Field(ge=0, strict=True)]], Field(min_length=1)]
+    seeds: Annotated[list[Annotated[int, Field(ge=0, lt=2**32, strict=True)]], Field(min_length=1)]
     threads: Count = 2
 
     @model_validator(mode="after")
@@ -147,7 +149,7 @@ def load_config(path, changes=()):
         raise InputError(
             f"The config {path} cannot be read: {error.strerror}. The shipped ones are in configs/."
         ) from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         reason = " ".join(str(error).split())
         raise InputError(f"The config {path} is not valid YAML: {reason}") from error
     if not isinstance(content, dict):
@@ -160,6 +162,16 @@ def load_config(path, changes=()):
         raise InputError(f"{path}: {_first_problem(error)}") from error
 
 
+def load_shipped(folder):
+    """Return the configs that the tables are made for: those of the paper and of the ablations.
+
+    Args:
+        folder: The repository's `configs`.
+    """
+    folder = Path(folder)
+    return [load_config(path) for path in sorted([*folder.glob("*.yaml"), *(folder / "ablations").glob("*.yaml")])]
+
+
 def _apply(content, change):
     key, separator, text = change.partition("=")
     names = key.strip().split(".")
@@ -167,7 +179,7 @@ def _apply(content, change):
         raise InputError(f"--set takes key=value, for example training.epochs=3. Received: {change!r}")
     try:
         value = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise InputError(f"--set {key}: the value {text!r} is not valid YAML.") from error
     model, parent = StudyConfig, content
     for depth, name in enumerate(names):

@@ -1,5 +1,6 @@
 """Where a run happened: versions, processor, commit. Nothing here decides an outcome; records keep it as evidence."""
 
+import importlib
 import importlib.metadata
 import os
 import platform
@@ -10,25 +11,31 @@ import keras
 
 import compactnet
 
-BACKEND_PACKAGES = {"tensorflow": "tensorflow", "jax": "jax", "torch": "torch"}
-
 
 def describe():
     """Return versions, hardware and commit as plain JSON data."""
     backend = keras.config.backend()
-    packages = ["keras", "numpy", BACKEND_PACKAGES.get(backend, backend)]
     return {
         "backend": backend,
         "versions": {
             "python": platform.python_version(),
             "compactnet": compactnet.__version__,
-            **{package: importlib.metadata.version(package) for package in packages},
+            **{package: _version(package) for package in ("keras", "numpy", backend)},
         },
         "processor": processor(),
         "cores": os.cpu_count(),
+        "devices": keras.distribution.list_devices(),
         "system": f"{platform.system()} {platform.machine()}",
         "commit": commit(),
     }
+
+
+def _version(package):
+    # TensorFlow and PyTorch are also distributed under other names.
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return importlib.import_module(package).__version__
 
 
 def processor():

@@ -88,7 +88,7 @@ class _Pool:
                     if reason is not None:
                         failed.append((cell, reason))
                         bar.write(f"{cell.network} seed {cell.seed} failed: {reason}", file=self._stream)
-            except (KeyboardInterrupt, InputError):
+            except BaseException:
                 self._stop()
                 raise
             finally:
@@ -175,8 +175,7 @@ class _Pool:
     def _follow(self, process, title, slot):
         """Draw a cell's events until its process closes the channel; return the reason if it failed."""
         reason = None
-        total = None
-        with self._bar(total=total, desc=title, unit="step", position=slot, leave=False) as bar:
+        with self._bar(total=None, desc=title, unit="step", position=slot, leave=False) as bar:
             for line in process.stdout:
                 event = json.loads(line)
                 if event["event"] == "step":

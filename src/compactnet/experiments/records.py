@@ -20,8 +20,13 @@ REQUIRED = (
     "history",
     "last",
     "best",
+    "params",
     "coverage",
+    "generated_data",
+    "finished",
+    "duration_seconds",
 )
+PROTOCOL_FIELDS = ("network", "seed", "data", "training", "backend", "threads")
 
 
 def write_record(path, record):
@@ -41,19 +46,33 @@ def read_record(path):
     """Read one record.
 
     Raises:
-        InputError: it is no record, lacks a field, or its protocol was altered after it was written.
+        InputError: it is no record of this format, lacks a field, or was altered after it was written.
     """
     path = Path(path)
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
-        missing = [field for field in REQUIRED if field not in record]
-    except (OSError, ValueError, TypeError) as error:
-        raise InputError(f"{path} is not a record: {error}. Delete it and run its cell again.") from error
-    if missing:
-        raise InputError(f"{path} is not a record: {missing[0]!r} is missing. Delete it and run its cell again.")
-    if hash_of(record["protocol"]) != record["protocol_hash"]:
-        raise InputError(f"{path}: its protocol does not match its hash, so it was altered. Delete it and run again.")
+        problem = _problem(record)
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        problem = f"is not a record: {error}"
+    if problem:
+        raise InputError(f"{path} {problem}. Move it away, or run its cell again.")
     return record
+
+
+def _problem(record):
+    """Return what is wrong with a record, or None."""
+    missing = [field for field in REQUIRED if field not in record]
+    if missing:
+        return f"is not a record: {missing[0]!r} is missing"
+    if record["format"] != FORMAT:
+        return f"has the format {record['format']!r}, and this version reads {FORMAT}"
+    missing = [field for field in PROTOCOL_FIELDS if field not in record["protocol"]]
+    if missing:
+        return f"is not a record: {missing[0]!r} is missing in its protocol"
+    figures = {"last": record["last"], "best": record["best"]}
+    if hash_of(record["protocol"]) != record["protocol_hash"] or figures != summary_of(record["history"]):
+        return "was altered: its protocol or its figures do not fit the rest of it"
+    return None
 
 
 def read_records(folder):

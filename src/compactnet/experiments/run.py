@@ -14,12 +14,11 @@ from datetime import UTC, datetime
 import keras
 import tensorboardX
 
-from compactnet.data.sources import SOURCES
 from compactnet.errors import InputError
 from compactnet.experiments import environment, records
 from compactnet.experiments.batches import Batches, shuffled
 from compactnet.experiments.config import StudyConfig
-from compactnet.experiments.study import build_network, cells
+from compactnet.experiments.study import build_network, cells, load_dataset
 
 REPORT_SECONDS = 0.2
 
@@ -43,14 +42,15 @@ def run_cell(config, network, seed, data_folder, report, tensorboard_folder=None
         FloatingPointError: the loss became infinite or undefined.
     """
     started = time.monotonic()
-    # A keras.json of the user's must not change a result.
+    # Neither a keras.json nor Keras' debugging variables may change a result.
     keras.config.set_floatx("float32")
     keras.config.set_image_data_format("channels_last")
     keras.config.set_dtype_policy(config.training.precision)
+    keras.config.set_max_epochs(None)
+    keras.config.set_max_steps_per_epoch(None)
     keras.utils.set_random_seed(seed)
-    dataset = SOURCES[config.data.source].load(
-        data_folder, config.data.generated, config.data.train_samples, config.data.test_samples
-    )
+    described = environment.describe()
+    dataset = load_dataset(config, data_folder)
     (cell,) = (c for c in cells(config, dataset.fingerprint, only=[network]) if c.seed == seed)
     model = build_network(config, cell.spec, name=network)
     model.compile(
@@ -64,7 +64,6 @@ def run_cell(config, network, seed, data_folder, report, tensorboard_folder=None
     return {
         "format": records.FORMAT,
         "study": config.name,
-        "table": config.table,
         "network": network,
         "title": cell.spec.title,
         "seed": seed,
@@ -78,7 +77,7 @@ def run_cell(config, network, seed, data_folder, report, tensorboard_folder=None
         "generated_data": dataset.generated,
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "duration_seconds": round(time.monotonic() - started, 1),
-        "environment": environment.describe(),
+        "environment": described,
     }
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from pydantic import TypeAdapter, ValidationError
 
-from compactnet.data import sources
+from compactnet.data.sources import SOURCES
 from compactnet.errors import InputError
 from compactnet.experiments.config import StudyConfig
 from compactnet.networks import NetworkSpec, build, find
@@ -78,8 +78,8 @@ def cells(config: StudyConfig, fingerprint, only=None, seeds=None):
     specs = network_specs(config)
     for name in only or ():
         if name not in specs:
-            find_hint = f"Its networks: {', '.join(specs)}."
-            raise InputError(f"--only: the study {config.name!r} has no network {name!r}. {find_hint}")
+            known = ", ".join(specs)
+            raise InputError(f"--only: the study {config.name!r} has no network {name!r}. Its networks: {known}.")
     if seeds is not None and not 1 <= seeds <= len(config.seeds):
         raise InputError(
             f"--seeds takes a number from 1 to {len(config.seeds)}, the seeds of the config. Received: {seeds}"
@@ -92,9 +92,19 @@ def cells(config: StudyConfig, fingerprint, only=None, seeds=None):
     ]
 
 
+def load_dataset(config: StudyConfig, data_folder):
+    """Return the `Dataset` of a study, checked.
+
+    Raises:
+        InputError: a file is missing or damaged, or the config asks for more samples than there are.
+    """
+    data = config.data
+    return SOURCES[data.source].load(data_folder, data.generated, data.train_samples, data.test_samples)
+
+
 def build_network(config: StudyConfig, spec: NetworkSpec, name=None):
     """Return the untrained model of a study's network, for the study's data."""
-    source = sources.SOURCES[config.data.source]
+    source = SOURCES[config.data.source]
     return build(
         spec,
         input_shape=source.sample_shape,
@@ -161,9 +171,11 @@ def _network_spec(entry, skeletons):
         )
     except ValidationError as error:
         problem = error.errors()[0]
-        where = ".".join(str(part) for part in problem["loc"])
         message = problem["msg"].removeprefix("Value error, ")
-        raise InputError(f"network {entry.name!r}: {where}: {message}. Received: {problem['input']!r}") from error
+        if problem["type"] != "value_error":
+            where = ".".join(str(part) for part in problem["loc"])
+            message = f"{where}: {message}. Received: {problem['input']!r}"
+        raise InputError(f"network {entry.name!r}: {message}") from error
     except ValueError as error:
         raise InputError(f"network {entry.name!r}: {error}") from error
 
@@ -176,11 +188,15 @@ def _kinds(field):
 def _as_member(field, values):
     """Return the dataclass of a union that `values["kind"]` names, made from `values`."""
     members = _kinds(field)
-    if values.get("kind") not in members:
+    if not isinstance(values.get("kind"), str) or values["kind"] not in members:
         raise ValueError(f"{field}.kind must be one of {', '.join(members)}. Received: {values.get('kind')!r}")
     member = members[values["kind"]]
     fields = [entry.name for entry in dataclasses.fields(member)]
     unknown = sorted(set(values) - set(fields))
     if unknown:
         raise ValueError(f"{field} {values['kind']!r} has no field {unknown[0]!r}. Its fields: {', '.join(fields)}.")
+    for entry in dataclasses.fields(member):
+        # A truth value would pass for the number 1.
+        if isinstance(values.get(entry.name), bool) and entry.type is not bool:
+            raise ValueError(f"{entry.name}: a truth value is no {entry.name}. Received: {values[entry.name]}")
     return TypeAdapter(member).validate_python(values)

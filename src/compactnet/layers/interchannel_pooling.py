@@ -22,7 +22,7 @@ class InterchannelPooling(keras.layers.Layer):
     With `grouping="adjacent"` output channel n covers the input channels nC to (n+1)C-1, as Eq. (1) of the paper has
     it. With `grouping="strided"` it covers n, n+N', n+2N', ..., where N' = N/C is the number of output channels. The
     two differ by a fixed permutation of the input channels, which the filters before the layer absorb, so a network
-    learns the same functions with either; "strided" is faster because a group lies along a contiguous axis.
+    learns the same functions with either; "strided" is faster because whole contiguous rows of N' channels are reduced.
 
     Where several channels of a group tie for the maximum, exactly one of them receives the gradient: the first of
     the group on the TensorFlow, JAX and PyTorch backends on CPU. Eq. (3) leaves ties open.

@@ -25,11 +25,6 @@ class Timing:
         """Median in seconds."""
         return float(np.median(self.seconds))
 
-    @property
-    def quartiles(self):
-        """First and third quartile in seconds."""
-        return tuple(float(value) for value in np.percentile(self.seconds, (25, 75)))
-
 
 def interleaved(candidates, rounds=30, warm_up=3):
     """Time callables side by side.

@@ -24,10 +24,15 @@ def build(name_or_spec, input_shape=(128, 512, 1), classes=10, resize_to=None, n
         A functional `keras.Model` from `(batch, *input_shape)` to `(batch, classes)` softmax probabilities.
 
     Raises:
-        InputError: an unknown name, a shape or class count out of range, an input too small for the skeleton, or a
-            compact factor that does not divide the channels of one of its layers.
+        InputError: an unknown name, Keras set to channels first, a shape or class count out of range, an input too
+            small for the skeleton, or a compact factor that does not divide the channels of one of its layers.
     """
     spec = find(name_or_spec)
+    if keras.config.image_data_format() != "channels_last":
+        raise InputError(
+            "Networks are built with channels last, and Keras is set to "
+            f"{keras.config.image_data_format()!r}. Call keras.config.set_image_data_format('channels_last') first."
+        )
     input_shape = _checked_shape("input_shape", input_shape, 3)
     classes = _checked_integer("classes", classes, 2)
     size = input_shape[:2] if resize_to is None else _checked_shape("resize_to", resize_to, 2)

@@ -62,6 +62,7 @@ class Counts:
         self._path = Path(path)
         self._rows = {} if recount else _read(self._path)
         self._used = {}
+        self._changed = recount
 
     def prepare(self, wanted):
         """Count what is missing of `wanted`, a list of (name, spec, input shape), with a progress bar."""
@@ -73,13 +74,16 @@ class Counts:
         """Return the `Count` of a spec at an input shape (height, width, channels)."""
         key = _key(spec, input_shape)
         if key not in self._rows:
+            self._changed = True
             counted = complexity(build(spec, input_shape, CLASSES, name=name))
             self._rows[key] = Count(counted.params, counted.flops, counted.weight_bytes, counted.peak_activation_bytes)
         self._used[key] = (name, self._rows[key])
         return self._rows[key]
 
     def save(self):
-        """Write every count that was asked for, in the order of asking."""
+        """Write every count that was asked for, in the order of asking, unless the file gave them all."""
+        if not self._changed:
+            return
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(COLUMNS)

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from compactnet.files import write_text
+from compactnet.files import remove, write_text
 
 
 def write_table(folder, name, title, notes, frame, sections=None):
@@ -36,7 +36,7 @@ def write_table(folder, name, title, notes, frame, sections=None):
 def remove_table(folder, name):
     """Remove a table that has no rows any more."""
     for ending in ("csv", "md"):
-        (folder / f"{name}.{ending}").unlink(missing_ok=True)
+        remove(folder / f"{name}.{ending}")
 
 
 def _row(cells):
@@ -48,6 +48,6 @@ def _text(value, column):
         return ""
     if isinstance(value, float):
         # The paper prints one decimal of its MFLOPs and two of its accuracies.
-        text = f"{value:.1f}" if column.endswith("mflops_published") else f"{value:.2f}"
+        text = f"{value:.1f}" if "mflops" in column and column.endswith("_published") else f"{value:.2f}"
         return text if float(text) else text.lstrip("-")
     return str(value)

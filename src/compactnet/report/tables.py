@@ -6,7 +6,7 @@ import pandas as pd
 
 from compactnet.data.sources import SOURCES
 from compactnet.experiments.records import read_records
-from compactnet.experiments.study import cells, network_specs, same_budget
+from compactnet.experiments.study import EXECUTION, cells, network_specs, same_budget
 from compactnet.measure import CONVENTION, PUBLISHED_CONVENTION, published_mflops
 from compactnet.measure.conventions import ASC_INPUT, IC_PUBLISHED_INPUT, SED_INPUT
 from compactnet.networks import CATALOGUE
@@ -17,7 +17,10 @@ from compactnet.report.markdown import remove_table, write_table
 COUNTING_NOTE = f"FLOPs are counted by the convention *{CONVENTION}*; MFLOPs are 1e6 FLOPs. Parameters are all weights."
 
 
-def write_tables(results_folder, configs, published_folder, counts: Counts, table1=True):
+PAPER_TABLES = ("table1", "table4")
+
+
+def write_tables(results_folder, configs, published_folder, counts: Counts, paper_tables=PAPER_TABLES):
     """Write every table that the records below a folder allow.
 
     Args:
@@ -25,28 +28,27 @@ def write_tables(results_folder, configs, published_folder, counts: Counts, tabl
         configs: The `StudyConfig`s whose protocols say which record belongs to which table.
         published_folder: Folder with the paper's figures.
         counts: Where counted figures come from.
-        table1: Whether to write Table I too, which no record decides.
+        paper_tables: Which of the paper's tables to write.
 
     Returns:
         Names of the tables written, without their ending.
 
     Raises:
-        InputError: a record or a published table is missing or damaged.
+        InputError: a record or a published table is missing or damaged, or a table cannot be written.
     """
     folder = Path(results_folder)
     records = read_records(folder / "records")
     members, others = sort_records(records, configs)
-    written = []
-    if table1:
+    planned = planned_cells(configs)
+    written = list(paper_tables)
+    if "table1" in paper_tables:
         _write_table1(folder, published_folder, counts)
-        written.append("table1")
-    paper_configs = [config for config in configs if config.table == "table4"]
-    if paper_configs:
-        _write_table4(folder, published_folder, counts, sorted(paper_configs, key=lambda c: c.name), members)
-        written.append("table4")
+    if "table4" in paper_tables:
+        of_table4 = sorted((config for config in configs if config.table == "table4"), key=lambda config: config.name)
+        _write_table4(folder, published_folder, counts, of_table4, members)
     groups = {
-        f"ablation_{config.name}": (
-            f"Ablation {config.name}: {SOURCES[config.data.source].title}",
+        f"study_{config.name}": (
+            f"Study {config.name}: {SOURCES[config.data.source].title}",
             ["Runs that follow the config's protocol; no figure of the paper stands beside them."],
             members[config.name],
         )
@@ -56,8 +58,9 @@ def write_tables(results_folder, configs, published_folder, counts: Counts, tabl
     groups["reduced_budget"] = (
         "Reduced budget",
         [
-            "Real data, but fewer epochs, samples or seeds than the config asks for, or other settings: **none of "
-            "these figures may be read beside the paper's**. Each row says its budget."
+            "Real data, but fewer epochs or samples than the study's config asks for, or other settings: **none of "
+            "these figures may be read beside the paper's**. Each row says its budget; the last column what differs "
+            "from the config, where the config is at hand."
         ],
         [record for record in others if not record["generated_data"]],
     )
@@ -71,11 +74,20 @@ def write_tables(results_folder, configs, published_folder, counts: Counts, tabl
     )
     for name, (title, notes, selected) in groups.items():
         if selected:
-            write_table(folder, name, title, notes, runs_table(selected))
+            write_table(folder, name, title, notes, runs_table(selected, planned))
             written.append(name)
         else:
             remove_table(folder, name)
     return written
+
+
+def planned_cells(configs):
+    """Return {(study, network, seed): the `Cell` that a config plans}."""
+    return {
+        (cell.study, cell.network, cell.seed): cell
+        for config in configs
+        for cell in cells(config, None if config.data.generated else SOURCES[config.data.source].official_fingerprint)
+    }
 
 
 def sort_records(records, configs):
@@ -89,11 +101,7 @@ def sort_records(records, configs):
         ({study: its records}, records of no config). Of two records of one cell, run on different backends or thread
         counts, the one finished last is kept in the study.
     """
-    planned = {
-        (cell.study, cell.network, cell.seed): cell
-        for config in configs
-        for cell in cells(config, None if config.data.generated else SOURCES[config.data.source].official_fingerprint)
-    }
+    planned = planned_cells(configs)
     members, others = {config.name: {} for config in configs}, []
     for record in sorted(records, key=lambda record: record["finished"]):
         key = (record["study"], record["network"], record["seed"])
@@ -116,13 +124,19 @@ def accuracy(records):
     }
 
 
-def runs_table(records):
-    """Return a data frame with a row for each network and budget, over its seeds."""
+def runs_table(records, planned):
+    """Return a data frame with a row for each network and budget, over its seeds.
+
+    Args:
+        records: Records; of two of one seed and budget, run on different thread counts, the one finished last counts.
+        planned: What `planned_cells` returns.
+    """
     groups = {}
-    for record in records:
-        groups.setdefault(_budget(record), []).append(record)
+    for record in sorted(records, key=lambda record: record["finished"]):
+        groups.setdefault(_budget(record), {})[record["seed"]] = record
     rows = []
-    for runs in groups.values():
+    for by_seed in groups.values():
+        runs = list(by_seed.values())
         first, figures = runs[0], accuracy(runs)
         training, data = first["protocol"]["training"], first["protocol"]["data"]
         train, test = (first["coverage"][split] for split in ("train", "test"))
@@ -145,6 +159,7 @@ def runs_table(records):
                 "precision": training["precision"],
                 "backend": first["protocol"]["backend"],
                 "minutes_a_run": sum(run["duration_seconds"] for run in runs) / len(runs) / 60,
+                "changed_from_the_config": _changes(first, planned),
             }
         )
     order = list(CATALOGUE)
@@ -159,6 +174,24 @@ def _budget(record):
     """Return what runs must share to be averaged: all of the protocol but the seed and the thread count."""
     shared = {key: value for key, value in record["protocol"].items() if key not in ("seed", "threads")}
     return record["study"], record["network"], repr(sorted(shared.items()))
+
+
+def _changes(record, planned):
+    """Return the fields of a record's protocol that differ from its config's, as text."""
+    cell = planned.get((record["study"], record["network"], record["seed"]))
+    if cell is None:
+        return "(its config is not at hand)"
+    before, after = dict(_leaves(cell.protocol)), dict(_leaves(record["protocol"]))
+    names = [name for name in sorted(before | after) if name.split(".")[-1] not in ("fingerprint", *EXECUTION)]
+    return ", ".join(f"{name}={after.get(name)}" for name in names if after.get(name) != before.get(name))
+
+
+def _leaves(fields, prefix=""):
+    for name, value in fields.items():
+        if isinstance(value, dict):
+            yield from _leaves(value, f"{prefix}{name}.")
+        else:
+            yield prefix + name, value
 
 
 def _write_table1(folder, published_folder, counts):
@@ -192,6 +225,7 @@ def _write_table1(folder, published_folder, counts):
                 "mflops_average_difference": average.mflops - row.mflops_average if has_average else None,
                 "weight_bytes": count.weight_bytes,
                 "peak_activation_bytes": count.peak_activation_bytes,
+                "convention": CONVENTION,
             }
         )
     notes = [
@@ -240,7 +274,10 @@ def _write_table4(folder, published_folder, counts, configs, members):
             row[f"{task}_mflops_published_convention"] = convention
             row[f"{task}_mflops_difference"] = convention - paper_row[f"{task}_mflops"]
             for label, shape in by_label.items():
-                row[f"{task}_mflops_counted_{label}"] = counts.get(name, specs[label][name], shape).mflops
+                counted = counts.get(name, specs[label][name], shape).mflops
+                row[f"{task}_mflops_counted_{label}"] = counted
+                row[f"{task}_mflops_counted_{label}_difference"] = counted - paper_row[f"{task}_mflops"]
+        row["convention"] = CONVENTION
         for config in configs:
             runs = [record for record in members[config.name] if record["network"] == name]
             figures = accuracy(runs)
@@ -266,26 +303,27 @@ def _write_table4(folder, published_folder, counts, configs, members):
         f"The paper's complexity columns were not counted at the tasks' own inputs: *{PUBLISHED_CONVENTION}* gives "
         "them. The counted figures are those of the real graphs at the inputs named in their headings.",
         "Accuracies are test accuracies in percent after the last epoch: mean and standard deviation over the runs; "
-        "the best epoch stands apart. An empty cell has no run that follows its config's protocol.",
+        "the best epoch stands apart. An empty cell has no run that follows its config's protocol; the paper's have "
+        "five runs each.",
     ]
-    sections = {"Complexity": _complexity_headings(frame)}
+    sections = {f"Complexity, {task.upper()}": _complexity_headings(frame, task) for task in inputs}
     sections |= {_accuracy_title(config): _accuracy_headings(config) for config in configs}
     write_table(folder, "table4", "Table IV: complexity and accuracy", notes, frame, sections)
 
 
-def _complexity_headings(frame):
+def _complexity_headings(frame, task):
     words = {
-        "mflops_published": "paper",
-        "mflops_published_convention": "by its convention",
-        "mflops_difference": "difference",
+        f"{task}_mflops_published": "MFLOPs, paper",
+        f"{task}_mflops_published_convention": "by its convention",
+        f"{task}_mflops_difference": "difference",
     }
     headings = {"model": "model"}
-    for column in frame.columns[2:]:
-        task, kind = column.split("_", 1)
-        if kind in words:
-            headings[column] = f"{task.upper()} MFLOPs, {words[kind]}"
-        elif kind.startswith("mflops_counted_"):
-            headings[column] = f"counted at {kind.removeprefix('mflops_counted_')}"
+    for column in frame.columns:
+        kind = column.removeprefix(f"{task}_mflops_counted_")
+        if column in words:
+            headings[column] = words[column]
+        elif kind != column:
+            headings[column] = "difference from the paper" if kind.endswith("_difference") else f"counted at {kind}"
     return headings
 
 
