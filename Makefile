@@ -57,7 +57,7 @@ tables: $(VENV)/installed ## write the tables of the records in RESULTS (results
 complexity: $(VENV)/installed ## the same, and count every network anew
 	$(RUN) scripts/tables.py --results "$(EVIDENCE)" --recount
 
-benchmark: $(VENV)/installed ## time the layer and the training step on this machine
+benchmark: $(VENV)/installed ## time the layer, the training step and log-mel on this machine
 	$(RUN) scripts/benchmark.py $(ARGS)
 
 test: $(VENV)/installed-development ## run the tests, minutes (real data: COMPACTNET_DATA=folder)

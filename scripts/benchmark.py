@@ -1,12 +1,19 @@
 #!/usr/bin/env python3
-"""Time the interchannel operation and the training step on this machine, as ratios within one run."""
+"""Time the interchannel operation, the training step and log-mel on this machine, as ratios within one run."""
 
 import argparse
 import dataclasses
 import os
 import sys
+import tempfile
+from pathlib import Path
+
+import librosa
+import numpy as np
+import soundfile
 
 from compactnet.commands import run_command
+from compactnet.data import SCENES, log_mel
 from compactnet.errors import InputError
 from compactnet.experiments.environment import processor
 from compactnet.measure import speed
@@ -18,7 +25,7 @@ STEP_NETWORKS = ("xvgg8", "compact_vgg_sum_c2", "compact_vgg_max_c2")
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
-        "--part", choices=("operation", "step", "all"), default="all", help="what to time (default: all)"
+        "--part", choices=("operation", "step", "features", "all"), default="all", help="what to time (default: all)"
     )
     parser.add_argument("--rounds", type=int, default=30, help="timed calls of each candidate (default: 30)")
     options = parser.parse_args()
@@ -34,6 +41,8 @@ def main():
         _operation(options.rounds)
     if options.part in ("step", "all"):
         _step(options.rounds)
+    if options.part in ("features", "all"):
+        _features(options.rounds)
 
 
 def _operation(rounds):
@@ -67,6 +76,46 @@ def _step(rounds):
         total = sum(kinds.values())
         shares = ", ".join(f"{kind} {100 * seconds / total:.0f} %" for kind, seconds in kinds.items())
         print(f"  where the time goes, {name} ({1e3 * total:.0f} ms layer by layer): {shares}")
+
+
+def _features(rounds):
+    """Time a generated clip in the format of acoustic scenes, from the file to the picture, beside librosa alone."""
+
+    def reference(path, fft):
+        samples, rate = librosa.load(path, sr=SCENES.sample_rate)
+        return librosa.feature.melspectrogram(
+            y=samples,
+            sr=rate,
+            n_fft=fft,
+            hop_length=SCENES.hop,
+            win_length=SCENES.window,
+            window="hamming",
+            pad_mode="constant",
+            n_mels=SCENES.bands,
+        )
+
+    def read(path):
+        return soundfile.read(path, dtype="float32")
+
+    def read_and_resample(path):
+        samples, rate = read(path)
+        mono = samples[:, 0] + samples[:, 1]
+        return librosa.resample(mono, orig_sr=rate, target_sr=SCENES.sample_rate, res_type="soxr_hq")
+
+    print("\nLog-mel of a generated clip of 10 s, 48 kHz, stereo, 24 bit, from the file to the array:")
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "clip.wav"
+        noise = np.random.default_rng(0).normal(0, 0.1, (480_000, 2))
+        soundfile.write(path, np.clip(noise, -1, 1), 48_000, subtype="PCM_24")
+        candidates = {
+            "ours": lambda: log_mel(*read(path)),
+            "librosa, FFT 2048": lambda: reference(path, 2_048),
+            "librosa, FFT 1724": lambda: reference(path, 1_724),
+            "the floor, reading and resampling alone": lambda: read_and_resample(path),
+        }
+        timings = speed.interleaved(candidates, rounds)
+    for name, (middle, low, high) in speed.ratios(timings, "ours").items():
+        print(f"  {name}: {1e3 * timings[name].median:.1f} ms, {middle:.2f} of ours ({low:.2f}-{high:.2f})")
 
 
 if __name__ == "__main__":
