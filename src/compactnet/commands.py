@@ -3,13 +3,36 @@
 Scripts import this module before any other of the package, because Keras looks for its backend when it is imported.
 """
 
+import importlib
 import importlib.util
 import os
 import sys
+import tempfile
 
 from compactnet.errors import InputError
 
 BACKENDS = ("tensorflow", "jax", "torch")
+
+
+def _import_keras():
+    """Import Keras once; what its backend prints at start-up is shown only if the import fails.
+
+    TensorFlow writes there before any of its own switches is read, and an error of ours would drown in it.
+    """
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with tempfile.TemporaryFile() as chatter:
+        os.dup2(chatter.fileno(), 2)
+        try:
+            importlib.import_module("keras")
+        except BaseException:
+            chatter.seek(0)
+            os.write(kept, chatter.read())
+            raise
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+
 
 _backend = os.environ.get("KERAS_BACKEND") or "tensorflow"
 if _backend not in BACKENDS or importlib.util.find_spec(_backend) is None:
@@ -18,6 +41,8 @@ if _backend not in BACKENDS or importlib.util.find_spec(_backend) is None:
         "or leave KERAS_BACKEND out for tensorflow.\n"
     )
     raise SystemExit(2)
+if "keras" not in sys.modules:
+    _import_keras()
 
 
 def run_command(main):
