@@ -59,6 +59,7 @@ def test_a_record_says_all_that_decided_its_figure(folder):
     versions = record["environment"]["versions"]
     assert {"python", "compactnet", "keras", "numpy"} < set(versions)
     assert record["environment"]["backend"] in versions
+    assert record["environment"]["device"]
     assert str(folder) not in json.dumps(record)
 
 

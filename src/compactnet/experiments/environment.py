@@ -24,7 +24,8 @@ def describe():
         },
         "processor": processor(),
         "cores": os.cpu_count(),
-        "devices": keras.distribution.list_devices(),
+        # Where the backend puts a tensor; the one way to ask that all backends share.
+        "device": str(keras.ops.convert_to_tensor(0.0).device),
         "system": f"{platform.system()} {platform.machine()}",
         "commit": commit(),
     }
