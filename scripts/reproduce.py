@@ -10,7 +10,7 @@ from compactnet.errors import InputError
 from compactnet.experiments.config import load_config, load_shipped
 from compactnet.experiments.launcher import launch
 from compactnet.experiments.records import read_records
-from compactnet.experiments.study import build_network, cells, load_dataset
+from compactnet.experiments.study import build_network, cells
 from compactnet.files import check_writable
 from compactnet.report.counts import Counts
 from compactnet.report.tables import write_tables
@@ -47,7 +47,9 @@ def main():
     if unchanged.name not in [shipped.name for shipped in known]:
         known.append(unchanged.model_copy(update={"table": None}))
     paper_tables = tuple(shipped.table for shipped in known if shipped.name == config.name and shipped.table)
-    dataset = load_dataset(config, options.data)
+    dataset = config.data.load(options.data)
+    for remark in dataset.remarks:
+        print(remark)
     planned = cells(config, dataset.fingerprint, options.only, options.seeds)
     del dataset  # each cell reads its own
     for name, spec in {cell.network: cell.spec for cell in planned}.items():

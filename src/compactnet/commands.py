@@ -54,7 +54,7 @@ def run_command(main):
     try:
         return main() or 0
     except InputError as error:
-        sys.stderr.write(f"error: {' '.join(str(error).split())}\n")
+        sys.stderr.writelines(f"error: {line}\n" for line in error.lines)
         return 2
     except KeyboardInterrupt:
         sys.stderr.write("\nStopped. What was finished is kept; run the same command again to go on.\n")

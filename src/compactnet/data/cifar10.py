@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from compactnet.data.dataset import Dataset, Split, channel_statistics, fingerprint
+from compactnet.data.dataset import Dataset, Split, fingerprint, statistics
 from compactnet.data.download import Archive
 from compactnet.errors import InputError
 
@@ -62,7 +62,7 @@ def load(folder, generated=False, train_samples=None, test_samples=None):
         if count is not None and count > totals[split]:
             raise InputError(f"data.{split}_samples={count} is more than the {totals[split]} images there are.")
     train, test = train.first(train_samples), test.first(test_samples)
-    mean, deviation = channel_statistics(train.samples)
+    mean, deviation = statistics(train, kept_axis=2)
     return Dataset(
         train=train,
         test=test,

@@ -3,7 +3,7 @@
 import numbers
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal
+from typing import ClassVar, Literal
 
 import librosa
 import numpy as np
@@ -46,6 +46,9 @@ class LogMelConfig:
     seconds: float | None = None
     backend: Literal["scipy", "librosa"] = "scipy"
 
+    # For those who make it from a YAML file: a field that does not exist is an error.
+    __pydantic_config__: ClassVar = {"extra": "forbid"}
+
     def __post_init__(self):
         for field in ("sample_rate", "window", "hop", "fft", "bands"):
             _checked_positive_integer(field, getattr(self, field))
@@ -56,6 +59,17 @@ class LogMelConfig:
             raise InputError(f"`seconds` must be None or last at least one sample. Received: seconds={seconds!r}")
         if self.backend not in ("scipy", "librosa"):
             raise InputError(f"`backend` must be 'scipy' or 'librosa'. Received: backend={self.backend!r}")
+
+    @property
+    def frames(self):
+        """Number of frames of a recording of `seconds`.
+
+        Raises:
+            InputError: `seconds` is None.
+        """
+        if self.seconds is None:
+            raise InputError("`seconds` must say how long recordings are, so that all have as many frames.")
+        return 1 + round(self.seconds * self.sample_rate) // self.hop
 
 
 SCENES = LogMelConfig()
@@ -114,7 +128,7 @@ def _mono(samples):
         mono /= samples.shape[1]
     # A sum is finite only if all its terms are, and costs no array of flags.
     if not np.isfinite(mono.sum(dtype=np.float64)):
-        raise InputError("`samples` holds values that are not finite. The recording is damaged: leave it out.")
+        raise InputError("`samples` holds values that are not finite (NaN or infinite): the recording is damaged.")
     return mono
 
 

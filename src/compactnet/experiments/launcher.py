@@ -87,7 +87,7 @@ class _Pool:
                     bar.update()
                     if reason is not None:
                         failed.append((cell, reason))
-                        bar.write(f"{cell.network} seed {cell.seed} failed: {reason}", file=self._stream)
+                        bar.write(f"{cell.title} failed: {reason}", file=self._stream)
             except BaseException:
                 self._stop()
                 raise
@@ -115,7 +115,7 @@ class _Pool:
 
     def _watch(self, cell, slot):
         """Run one cell to its end; return None, or why it failed."""
-        title = f"{cell.network} seed {cell.seed}"
+        title = cell.title
         name = Path(cell.record_name).with_suffix("")
         log_path = self._folder / "logs" / f"{name}.log"
         log_path.parent.mkdir(parents=True, exist_ok=True)
@@ -123,6 +123,7 @@ class _Pool:
             "config": self._config.model_dump(mode="json"),
             "network": cell.network,
             "seed": cell.seed,
+            "part": cell.part,
             "data_folder": str(self._data_folder),
             "record": str(self._folder / "records" / cell.record_name),
             "tensorboard_folder": str(self._folder / "tensorboard" / name) if self._tensorboard else None,

@@ -18,12 +18,12 @@ from compactnet.errors import InputError
 from compactnet.experiments import environment, records
 from compactnet.experiments.batches import Batches, shuffled
 from compactnet.experiments.config import StudyConfig
-from compactnet.experiments.study import build_network, cells, load_dataset
+from compactnet.experiments.study import build_network, cells
 
 REPORT_SECONDS = 0.2
 
 
-def run_cell(config, network, seed, data_folder, report, tensorboard_folder=None):
+def run_cell(config, network, seed, data_folder, report, tensorboard_folder=None, part=""):
     """Train one network with one seed and return its record.
 
     Args:
@@ -33,6 +33,7 @@ def run_cell(config, network, seed, data_folder, report, tensorboard_folder=None
         data_folder: Folder that holds the data set.
         report: Function that is called with a progress event, a dict.
         tensorboard_folder: Folder for TensorBoard logs, or None for none.
+        part: Which split of the data, as `Cell.part` names it.
 
     Returns:
         The record, a dict of plain JSON data.
@@ -50,8 +51,10 @@ def run_cell(config, network, seed, data_folder, report, tensorboard_folder=None
     keras.config.set_max_steps_per_epoch(None)
     keras.utils.set_random_seed(seed)
     described = environment.describe()
-    dataset = load_dataset(config, data_folder)
-    (cell,) = (c for c in cells(config, dataset.fingerprint, only=[network]) if c.seed == seed)
+    # What does not depend on the data says which split of them to load.
+    (data,) = (c.data for c in cells(config, "", only=[network]) if (c.seed, c.part) == (seed, part))
+    dataset = data.load(data_folder)
+    (cell,) = (c for c in cells(config, dataset.fingerprint, only=[network]) if (c.seed, c.part) == (seed, part))
     model = build_network(config, cell.spec, name=network)
     model.compile(
         optimizer=keras.optimizers.Adam(learning_rate=config.training.learning_rate),
@@ -75,6 +78,7 @@ def run_cell(config, network, seed, data_folder, report, tensorboard_folder=None
         "params": model.count_params(),
         "coverage": dataset.coverage,
         "generated_data": dataset.generated,
+        "skipped": dataset.skipped,
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "duration_seconds": round(time.monotonic() - started, 1),
         "environment": described,
@@ -162,11 +166,17 @@ def main():
     try:
         config = StudyConfig.model_validate(job["config"])
         record = run_cell(
-            config, job["network"], job["seed"], job["data_folder"], report, job.get("tensorboard_folder")
+            config,
+            job["network"],
+            job["seed"],
+            job["data_folder"],
+            report,
+            job["tensorboard_folder"],
+            job["part"],
         )
         records.write_record(job["record"], record)
     except InputError as error:
-        report({"event": "failed", "reason": str(error)})
+        report({"event": "failed", "reason": " ".join(error.lines)})
         return 2
     except (FloatingPointError, MemoryError) as error:
         report({"event": "failed", "reason": f"{type(error).__name__}: {error}"})

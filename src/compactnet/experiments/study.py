@@ -8,9 +8,8 @@ from dataclasses import dataclass
 
 from pydantic import TypeAdapter, ValidationError
 
-from compactnet.data.sources import SOURCES
 from compactnet.errors import InputError
-from compactnet.experiments.config import StudyConfig
+from compactnet.experiments.config import DataConfig, StudyConfig
 from compactnet.networks import NetworkSpec, build, find
 
 EXECUTION = ("backend", "threads")
@@ -26,6 +25,7 @@ class Cell:
         network: Name of the network in the study.
         spec: Its `NetworkSpec`.
         seed: The seed.
+        data: Its section of data: the study's, or one with a single fold to test on.
         protocol: What decides the outcome, as plain JSON data.
     """
 
@@ -33,6 +33,7 @@ class Cell:
     network: str
     spec: NetworkSpec
     seed: int
+    data: DataConfig
     protocol: dict
 
     @property
@@ -43,7 +44,32 @@ class Cell:
     @property
     def record_name(self):
         """Path of the record below the folder of records."""
-        return f"{self.study}/{self.network}-seed{self.seed}-{self.protocol_hash[:12]}.json"
+        return f"{self.study}/{self.network}{self.part and f'-{self.part}'}-seed{self.seed}-{self.protocol_hash[:12]}.json"
+
+    @property
+    def part(self):
+        """Which split of the data it is, for names: "fold10", or nothing where a data set has but one."""
+        return "".join(f"fold{fold}" for fold in folds_of(self.protocol))
+
+    @property
+    def key(self):
+        """What tells it from the other cells of all studies; `key_of` gives the same for its record."""
+        return self.study, self.network, self.seed, folds_of(self.protocol)
+
+    @property
+    def title(self):
+        """What progress bars and messages call it."""
+        return " ".join(filter(None, [self.network, self.part, f"seed {self.seed}"]))
+
+
+def folds_of(protocol):
+    """Return the folds tested on, of a protocol whose data set is split in several ways, as a tuple."""
+    return tuple(protocol["data"].get("test_folds", ()))
+
+
+def key_of(record):
+    """Return what tells a record's cell from the others."""
+    return record["study"], record["network"], record["seed"], folds_of(record["protocol"])
 
 
 def hash_of(protocol):
@@ -68,7 +94,7 @@ def cells(config: StudyConfig, fingerprint, only=None, seeds=None):
 
     Args:
         config: The `StudyConfig`.
-        fingerprint: Fingerprint of the data, or None where the data are not at hand.
+        fingerprint: Fingerprint of the data; where the data are not at hand, its beginning.
         only: Names of networks to keep, or None for all.
         seeds: How many of the config's seeds to use, from the first on, or None for all.
 
@@ -85,30 +111,20 @@ def cells(config: StudyConfig, fingerprint, only=None, seeds=None):
             f"--seeds takes a number from 1 to {len(config.seeds)}, the seeds of the config. Received: {seeds}"
         )
     return [
-        Cell(config.name, name, spec, seed, _protocol(config, spec, seed, fingerprint))
+        Cell(config.name, name, spec, seed, data, _protocol(config, spec, seed, data, fingerprint))
         for seed in config.seeds[:seeds]
+        for data in config.data.parts()
         for name, spec in specs.items()
         if only is None or name in only
     ]
 
 
-def load_dataset(config: StudyConfig, data_folder):
-    """Return the `Dataset` of a study, checked.
-
-    Raises:
-        InputError: a file is missing or damaged, or the config asks for more samples than there are.
-    """
-    data = config.data
-    return SOURCES[data.source].load(data_folder, data.generated, data.train_samples, data.test_samples)
-
-
 def build_network(config: StudyConfig, spec: NetworkSpec, name=None):
     """Return the untrained model of a study's network, for the study's data."""
-    source = SOURCES[config.data.source]
     return build(
         spec,
-        input_shape=source.sample_shape,
-        classes=source.classes,
+        input_shape=config.data.sample_shape,
+        classes=config.data.classes,
         resize_to=config.data.resize_to,
         name=name,
     )
@@ -119,16 +135,15 @@ def same_budget(protocol, planned):
 
     Args:
         protocol: The record's.
-        planned: The cell's; a fingerprint of None stands for any official data.
+        planned: The cell's; its fingerprint may be the beginning of one.
     """
 
     def budget(fields):
-        kept = {key: value for key, value in fields.items() if key not in EXECUTION}
-        if planned["data"]["fingerprint"] is None:
-            kept["data"] = {**kept["data"], "fingerprint": None}
-        return kept
+        data = {key: value for key, value in fields["data"].items() if key != "fingerprint"}
+        return {**{key: value for key, value in fields.items() if key not in EXECUTION}, "data": data}
 
-    return budget(protocol) == budget(planned)
+    fingerprints = [fields["data"]["fingerprint"] for fields in (protocol, planned)]
+    return budget(protocol) == budget(planned) and fingerprints[0].startswith(fingerprints[1])
 
 
 def backend():
@@ -143,12 +158,11 @@ def plain(value):
     return fields
 
 
-def _protocol(config, spec, seed, fingerprint):
-    data = config.data.model_dump(mode="json")
+def _protocol(config, spec, seed, data, fingerprint):
     return {
         "network": plain(spec),
         "seed": seed,
-        "data": {**data, "fingerprint": fingerprint, "normalization": "per channel, training split"},
+        "data": {**data.protocol(), "fingerprint": fingerprint},
         "training": config.training.model_dump(mode="json"),
         "backend": backend(),
         "threads": config.threads,

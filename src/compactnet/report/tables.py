@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from compactnet.data.sources import SOURCES
+from compactnet.experiments.config import SECTIONS
 from compactnet.experiments.records import read_records
 from compactnet.experiments.study import EXECUTION, cells, network_specs, same_budget
 from compactnet.measure import CONVENTION, PUBLISHED_CONVENTION, published_mflops
@@ -48,7 +48,7 @@ def write_tables(results_folder, configs, published_folder, counts: Counts, pape
         _write_table4(folder, published_folder, counts, of_table4, members)
     groups = {
         f"study_{config.name}": (
-            f"Study {config.name}: {SOURCES[config.data.source].title}",
+            f"Study {config.name}: {config.data.title}",
             ["Runs that follow the config's protocol; no figure of the paper stands beside them."],
             members[config.name],
         )
@@ -86,7 +86,7 @@ def planned_cells(configs):
     return {
         (cell.study, cell.network, cell.seed): cell
         for config in configs
-        for cell in cells(config, None if config.data.generated else SOURCES[config.data.source].official_fingerprint)
+        for cell in cells(config, config.data.official_fingerprint)
     }
 
 
@@ -145,7 +145,7 @@ def runs_table(records, planned):
                 "study": first["study"],
                 "network": first["network"],
                 "model": first["title"],
-                "data": SOURCES[data["source"]].title + (" layout, generated data" if data["generated"] else ""),
+                "data": SECTIONS[data["source"]].title + (" layout, generated data" if data["generated"] else ""),
                 "epochs": training["epochs"],
                 "training_samples": f"{train['used']} of {train['total']}",
                 "test_samples": f"{test['used']} of {test['total']}",
@@ -256,7 +256,7 @@ def _write_table4(folder, published_folder, counts, configs, members):
     inputs = {"sed": {"128x201x1": SED_INPUT}, "ic": {"224x224x3": IC_PUBLISHED_INPUT}}
     specs = {"128x201x1": CATALOGUE, "224x224x3": CATALOGUE}
     for config in configs:
-        shape = (*(config.data.resize_to or SOURCES[config.data.source].sample_shape[:2]), 3)
+        shape = (*(config.data.resize_to or config.data.sample_shape[:2]), 3)
         label = "x".join(str(extent) for extent in shape)
         inputs["ic"][label], specs[label] = shape, network_specs(config)
     labelled = {label: shape for by_label in inputs.values() for label, shape in by_label.items()}
@@ -328,8 +328,8 @@ def _complexity_headings(frame, task):
 
 
 def _accuracy_title(config):
-    size = config.data.resize_to or SOURCES[config.data.source].sample_shape[:2]
-    return f"Accuracy, {SOURCES[config.data.source].title} at {size[0]}x{size[1]} (configs/{config.name}.yaml)"
+    size = config.data.resize_to or config.data.sample_shape[:2]
+    return f"Accuracy, {config.data.title} at {size[0]}x{size[1]} (configs/{config.name}.yaml)"
 
 
 def _accuracy_headings(config):

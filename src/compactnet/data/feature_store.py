@@ -1,0 +1,295 @@
+"""Log-mel spectrograms of many clips, computed once: a memory-mapped array and an index, in a folder of their own.
+
+`features.npy` has a row for each clip of the data set, in the data set's order; rows of clips that were never read are
+holes in the file and take no room. `index.csv` lists the rows that hold features and what each was made of. While the
+store is being filled, finished rows are written down in `journal.csv`; the index takes over from it when all are done.
+A row counts only once its line is there, and its line is written only after the row. So whatever is killed, at any
+moment, costs the clips then in flight and nothing else.
+"""
+
+import contextlib
+import dataclasses
+import fcntl
+import hashlib
+import json
+import os
+import queue
+import subprocess
+import sys
+import threading
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from compactnet.data.dataset import Split, statistics
+from compactnet.data.log_mel import LogMelConfig
+from compactnet.errors import InputError
+from compactnet.files import replaced, write_text
+
+ARRAY, INDEX, JOURNAL, LOCK, DESCRIPTION = "features.npy", "index.csv", "journal.csv", "lock", "description.json"
+COLUMNS = ("row", "bytes", "modified_ns", "file_crc32", "features_crc32")
+"""Columns of the journal: which row, what file it was made of, and a checksum of what is in it."""
+
+CLIPS_AT_ONCE = 4
+"""Clips handed to a process at once, so that it need not wait for the next."""
+
+
+class FeatureStore:
+    """The features of one data set with one config.
+
+    Args:
+        folder: Folder of all feature stores; this one has a folder in it, named by the data set and a hash of the
+            config and the clips.
+        title: Name of the data set in file names.
+        audio_folder: Folder that the clips' paths start from.
+        clips: Paths of all clips of the data set, in its order.
+        config: The `LogMelConfig`; its `seconds` must say how long clips are.
+        storage: "float32" or "float16", the type in the array. Decibels rounded to float16 are off by up to 0.03.
+
+    Raises:
+        InputError: an argument out of range.
+    """
+
+    def __init__(self, folder, title, audio_folder, clips, config: LogMelConfig, storage="float32"):
+        if storage not in ("float32", "float16"):
+            raise InputError(f"`storage` must be 'float32' or 'float16'. Received: storage={storage!r}")
+        self._audio_folder, self._clips, self._config = Path(audio_folder), list(clips), config
+        self._shape, self._type = (len(self._clips), config.bands, config.frames), np.dtype(storage)
+        description = {
+            "title": title,
+            "features": dataclasses.asdict(config),
+            "storage": storage,
+            "clips": len(self._clips),
+            "clips_sha256": hashlib.sha256("\n".join(self._clips).encode()).hexdigest(),
+        }
+        self._description = json.dumps(description, indent=2) + "\n"
+        name = hashlib.sha256(self._description.encode()).hexdigest()[:12]
+        self.folder = Path(folder) / f"{title}-{name}"
+
+    @property
+    def features(self):
+        """The array, mapped from disk: (clips, bands, frames), in decibels. Rows that are not filled hold zeros."""
+        return np.load(self.folder / ARRAY, mmap_mode="r")
+
+    def fill(self, rows, processes=None, stream=None):
+        """Compute what is missing of some rows, on all cores, with a progress bar.
+
+        A clip whose file changed since its row was filled is computed again. A second process that calls this waits
+        until the first is done.
+
+        Args:
+            rows: Integer array, the rows wanted.
+            processes: Number of processes; None for one a core that this process may use.
+            stream: Where the bar goes; standard error if left out.
+
+        Returns:
+            {row: reason} of the wanted rows whose clips are missing or damaged.
+
+        Raises:
+            InputError: the store cannot be written, or a process died.
+        """
+        rows = np.asarray(rows, dtype=np.int64)
+        if self._is_whole() and not len(self._missing(rows, self._read(INDEX))):
+            return {}
+        with self._locked(stream or sys.stderr):
+            if not self._is_whole():
+                self._create()
+            interrupted = (self.folder / JOURNAL).exists()
+            index = _merged(self._read(INDEX), self._checked(self._read(JOURNAL)) if interrupted else None)
+            missing = self._missing(rows, index)
+            problems = self._extract(missing, processes, stream or sys.stderr) if len(missing) else {}
+            if interrupted or len(problems) < len(missing):
+                self._finish(_merged(index, self._read(JOURNAL)))
+        return problems
+
+    def checksums(self, rows):
+        """Return the CRC-32 of the files that filled rows were made of, in the order of `rows`."""
+        return self._read(INDEX).loc[rows, "file_crc32"].to_numpy()
+
+    def statistics(self, rows, per_band=True):
+        """Return mean and standard deviation of filled rows, as `compactnet.data.dataset.statistics` does.
+
+        They are kept in the store, under a name that says which rows with which content they were taken of.
+
+        Args:
+            rows: Integer array, the rows of the training split.
+            per_band: Whether each mel band has figures of its own.
+        """
+        content = self._read(INDEX).loc[rows, "features_crc32"].to_numpy()
+        key = hashlib.sha256(np.stack([rows, content]).astype(np.int64).tobytes()).hexdigest()[:12]
+        path = self.folder / f"statistics-{'band' if per_band else 'global'}-{key}.json"
+        with contextlib.suppress(OSError, ValueError, KeyError):
+            kept = json.loads(path.read_text(encoding="utf-8"))
+            return tuple(np.array(kept[name], np.float32).reshape(-1, 1, 1) for name in ("mean", "deviation"))
+        split = Split(self.features[..., None], np.zeros(len(rows)), np.asarray(rows))
+        figures = statistics(split, kept_axis=0 if per_band else None)
+        mean, deviation = (figure.ravel().tolist() for figure in figures)
+        write_text(path, json.dumps({"clips": len(rows), "mean": mean, "deviation": deviation}) + "\n")
+        return figures
+
+    def _is_whole(self):
+        """Say whether the array is there in its full size."""
+        try:
+            array = self.features
+        except (OSError, ValueError):
+            return False
+        return array.shape == self._shape and array.dtype == self._type
+
+    def _create(self):
+        for name in (INDEX, JOURNAL):
+            (self.folder / name).unlink(missing_ok=True)
+        write_text(self.folder / DESCRIPTION, self._description)
+        with replaced(self.folder / ARRAY) as partial, partial.open("wb") as file:
+            header = {"descr": self._type.str, "fortran_order": False, "shape": self._shape}
+            np.lib.format.write_array_header_1_0(file, header)
+            # Nothing is written, so the file has its full size and takes no room yet.
+            file.truncate(file.tell() + self._type.itemsize * int(np.prod(self._shape)))
+
+    @contextlib.contextmanager
+    def _locked(self, stream):
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            # The system lets go of the lock when this process ends, however it ends.
+            with (self.folder / LOCK).open("ab") as lock:
+                try:
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    stream.write(f"Another process is filling {self.folder}: waiting for it.\n")
+                    fcntl.flock(lock, fcntl.LOCK_EX)
+                yield
+        except OSError as error:
+            raise InputError(
+                f"The feature store {self.folder} cannot be written ({error.strerror}). What was finished is kept: "
+                "make room or make it writable, and run again."
+            ) from error
+
+    def _read(self, name):
+        """Return the index or the journal as a data frame by row; empty where there is none."""
+        try:
+            text = (self.folder / name).read_text(encoding="utf-8")
+        except FileNotFoundError:
+            text = ""
+        # The heading is no numbers, and a line that a full disk cut short has no end.
+        lines = [line.split(",", len(COLUMNS))[: len(COLUMNS)] for line in text.split("\n")[:-1]]
+        values = [[int(text) for text in line] for line in lines if len(line) == len(COLUMNS) and line[0].isdigit()]
+        frame = pd.DataFrame(np.array(values, dtype=np.int64).reshape(-1, len(COLUMNS)), columns=list(COLUMNS))
+        return frame.drop_duplicates("row", keep="last").set_index("row")
+
+    def _checked(self, journal):
+        """Return the lines of an interrupted fill whose rows hold what they say: power may have failed in between."""
+        features = self.features
+        kept = [zlib.crc32(features[row]) == checksum for row, checksum in journal["features_crc32"].items()]
+        return journal[np.array(kept, dtype=bool)]
+
+    def _missing(self, rows, index):
+        """Return those of `rows` that are not filled, or whose file is not the one they were filled from."""
+        known = index.reindex(rows)[["bytes", "modified_ns"]].fillna(-1).astype(np.int64).to_numpy()
+        return rows[[self._stat(row) != tuple(file) for row, file in zip(rows, known, strict=True)]]
+
+    def _stat(self, row):
+        try:
+            status = os.stat(self._audio_folder / self._clips[row])
+        except OSError:
+            return None
+        return status.st_size, status.st_mtime_ns
+
+    def _finish(self, index):
+        """Make everything durable, write the index in one step, then drop the journal."""
+        with (self.folder / ARRAY).open("rb") as array:
+            os.fsync(array.fileno())
+        index = index.sort_index().assign(clip=lambda frame: [self._clips[row] for row in frame.index])
+        write_text(self.folder / INDEX, index.reset_index().to_csv(index=False, lineterminator="\n"))
+        (self.folder / JOURNAL).unlink(missing_ok=True)
+
+    def _extract(self, rows, processes, stream):
+        """Fill rows; return {row: reason} of those that could not be."""
+        chunks = queue.SimpleQueue()
+        for start in range(0, len(rows), CLIPS_AT_ONCE):
+            chunks.put(
+                [(int(row), str(self._audio_folder / self._clips[row])) for row in rows[start : start + CLIPS_AT_ONCE]]
+            )
+        processes = min(processes or len(os.sched_getaffinity(0)), chunks.qsize())
+        job = {
+            "config": dataclasses.asdict(self._config),
+            "storage": self._type.name,
+            "array": str(self.folder / ARRAY),
+            "offset": self.features.offset,
+            "journal": str(self.folder / JOURNAL),
+        }
+        replies, problems = queue.SimpleQueue(), {}
+        workers = [_Worker(job, chunks, replies) for _ in range(processes)]
+        pause = 0.2 if stream.isatty() else 30.0
+        bar = tqdm(
+            total=len(rows), desc="features", unit="clip", file=stream, mininterval=pause, maxinterval=pause,
+            dynamic_ncols=True,
+        )
+        try:
+            with bar:
+                while processes:
+                    reply = replies.get()
+                    if reply is None:
+                        processes -= 1
+                    elif "fault" in reply:
+                        raise InputError(f"{reply['fault']} What was finished is kept: run again to go on.")
+                    else:
+                        bar.update()
+                        if "problem" in reply:
+                            problems[reply["row"]] = reply["problem"]
+        finally:
+            for worker in workers:
+                worker.stop()
+        return dict(sorted(problems.items()))
+
+
+def _merged(index, journal):
+    """Return the rows of both; of a row in both, the journal's, which is younger."""
+    if journal is None:
+        return index
+    return pd.concat([index[~index.index.isin(journal.index)], journal])
+
+
+class _Worker:
+    """A process that fills rows, and the thread that feeds it.
+
+    The process ends when its input does, so none is left behind when this one is killed.
+    """
+
+    def __init__(self, job, chunks, replies):
+        self._chunks, self._replies = chunks, replies
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "compactnet.data.extraction"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            # Each process has a core of its own.
+            env={**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"},
+        )
+        self._thread = threading.Thread(target=self._feed, args=(job,), daemon=True)
+        self._thread.start()
+
+    def stop(self):
+        """End the process, if it still runs, and wait for it."""
+        self._process.kill()
+        self._thread.join()
+        self._process.wait()
+        self._process.stdout.close()
+
+    def _feed(self, job):
+        try:
+            with self._process.stdin as requests:
+                print(json.dumps(job), file=requests)
+                while True:
+                    chunk = self._chunks.get_nowait()
+                    print(json.dumps(chunk), file=requests, flush=True)
+                    for _ in chunk:
+                        self._replies.put(json.loads(self._process.stdout.readline()))
+        except queue.Empty:
+            pass
+        except (OSError, ValueError):
+            status = self._process.wait()
+            self._replies.put({"fault": f"A process that computes features ended with status {status}."})
+        finally:
+            self._replies.put(None)
