@@ -19,7 +19,7 @@ export KERAS_BACKEND ?= tensorflow
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help data-ic reproduce-ic reproduce-sample tables complexity benchmark test test-slow test-backends lint clean
+.PHONY: help data-asc data-sed data-ic reproduce-asc reproduce-sed reproduce-ic reproduce-sample tables complexity benchmark test test-slow test-backends lint clean
 
 help: ## print the targets
 	@echo "make TARGET [PYTHON=python3] [VENV=.venv] [DATA=data] [RESULTS=folder] [WORKERS=1] [ARGS=...]"
@@ -40,16 +40,33 @@ $(VENV)/installed-development: $(VENV)/installed
 	$(RUN) -m pip install --quiet --disable-pip-version-check --editable '.[development]'
 	@touch $@
 
+data-asc: $(VENV)/installed ## download, verify and unpack TAU Urban Acoustic Scenes 2019 (35 GB)
+	$(RUN) scripts/download.py asc --data "$(DATA)"
+
+data-sed: $(VENV)/installed ## download, verify and unpack UrbanSound8K (6 GB)
+	$(RUN) scripts/download.py sed --data "$(DATA)"
+
 data-ic: $(VENV)/installed ## download, verify and unpack CIFAR-10 (0.17 GB)
 	$(RUN) scripts/download.py ic --data "$(DATA)"
 
-CONFIG ?= configs/ic.yaml
-reproduce-ic: $(VENV)/installed ## train the networks of Table IV on CIFAR-10 (CONFIG=configs/ic.yaml), write table4
-	$(RUN) scripts/reproduce.py "$(CONFIG)" --data "$(DATA)" --results "$(RUNS)" --workers $(WORKERS) $(ARGS)
+REPRODUCE = $(RUN) scripts/reproduce.py "$(or $(CONFIG),configs/$(@:reproduce-%=%).yaml)" \
+	--data "$(DATA)" --results "$(RUNS)" --workers $(WORKERS) $(ARGS)
 
-reproduce-sample: $(VENV)/installed ## the same on generated images: no download, minutes
+reproduce-asc: $(VENV)/installed ## train on acoustic scenes (CONFIG=configs/asc.yaml), write table3
+	$(REPRODUCE)
+
+reproduce-sed: $(VENV)/installed ## train on sound events (CONFIG=configs/sed.yaml), write table4
+	$(REPRODUCE)
+
+reproduce-ic: $(VENV)/installed ## train on images (CONFIG=configs/ic.yaml), write table4
+	$(REPRODUCE)
+
+reproduce-sample: $(VENV)/installed ## all three on small generated data: no download, minutes
 	$(RUN) scripts/generate.py --data "$(DATA)/generated"
-	$(RUN) scripts/reproduce.py configs/sample/ic.yaml --data "$(DATA)/generated" --results "$(RUNS)/sample" --workers 2 $(ARGS)
+	for task in asc sed ic; do \
+		$(RUN) scripts/reproduce.py configs/sample/$$task.yaml --data "$(DATA)/generated" --results "$(RUNS)/sample" \
+			--workers 2 $(ARGS) || exit $$?; \
+	done
 
 tables: $(VENV)/installed ## write the tables of the records in RESULTS (results)
 	$(RUN) scripts/tables.py --results "$(EVIDENCE)"

@@ -6,22 +6,29 @@ import sys
 from pathlib import Path
 
 from compactnet.commands import run_command
-from compactnet.data import cifar10
+from compactnet.data import cifar10, dcase2019, urbansound8k
 from compactnet.data.download import fetch
 
-ARCHIVES = {"ic": cifar10.ARCHIVE}
+DOWNLOADS = {"asc": dcase2019.DOWNLOAD, "sed": urbansound8k.DOWNLOAD, "ic": cifar10.DOWNLOAD}
 
 
 def main():
+    titles = ", ".join(f"{task}: {download.title}" for task, download in DOWNLOADS.items())
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("task", choices=sorted(ARCHIVES), help="ic: CIFAR-10")
+    parser.add_argument("task", choices=DOWNLOADS, help=titles)
     parser.add_argument("--data", type=Path, default=Path("data"), help="folder for the data sets (default: data)")
     options = parser.parse_args()
-    archive = ARCHIVES[options.task]
-    print(f"{archive.title}: {archive.gigabytes} GB. Licence: {archive.licence}.")
-    print(f"{fetch(archive, options.data)}: there.")
-    cifar10.verify(options.data)
-    print("Every batch matches its official md5.")
+    download = DOWNLOADS[options.task]
+    count = len(download.archives)
+    print(
+        f"{download.title}: {download.gigabytes:g} GB in {count} archive{'s' * (count > 1)}, and as much again once "
+        f"unpacked. Licence: {download.licence}.",
+        flush=True,
+    )
+    print(f"{fetch(download, options.data)}: there.")
+    if options.task == "ic":
+        cifar10.verify(options.data)
+        print("Every batch matches its official md5.")
 
 
 if __name__ == "__main__":

@@ -6,13 +6,15 @@ import sys
 from pathlib import Path
 
 from compactnet.commands import run_command
-from compactnet.data.samples import generate_cifar10
+from compactnet.data.samples import generate_cifar10, generate_events, generate_scenes
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="folder for the generated data sets")
     options = parser.parse_args()
+    print(f"{generate_scenes(options.data)}: generated scenes.")
+    print(f"{generate_events(options.data)}: generated events.")
     print(f"{generate_cifar10(options.data)}: generated images.")
 
 

@@ -30,6 +30,13 @@ def arguments():
     parser.add_argument("--only", nargs="+", metavar="NETWORK", help="train these networks of the study only")
     parser.add_argument("--seeds", type=int, metavar="N", help="use the first N seeds of the config")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="changes", help="change a key")
+    parser.add_argument(
+        "--skip-bad",
+        action="append_const",
+        const="data.skip_bad=true",
+        dest="changes",
+        help="go on without clips that are missing or damaged; the records say which",
+    )
     parser.add_argument("--workers", type=int, default=1, metavar="N", help="cells trained at once (default: 1)")
     parser.add_argument("--tensorboard", action="store_true", help="write TensorBoard logs below the results")
     return parser.parse_args()
@@ -47,13 +54,14 @@ def main():
     if unchanged.name not in [shipped.name for shipped in known]:
         known.append(unchanged.model_copy(update={"table": None}))
     paper_tables = tuple(shipped.table for shipped in known if shipped.name == config.name and shipped.table)
+    # What is wrong with the networks is said before the data are read, which may take long.
+    for name, spec in {cell.network: cell.spec for cell in cells(config, "", options.only, options.seeds)}.items():
+        build_network(config, spec, name)
     dataset = config.data.load(options.data)
     for remark in dataset.remarks:
         print(remark)
     planned = cells(config, dataset.fingerprint, options.only, options.seeds)
     del dataset  # each cell reads its own
-    for name, spec in {cell.network: cell.spec for cell in planned}.items():
-        build_network(config, spec, name)
     # All that the end needs is looked at before weeks of training, not after.
     read_records(options.results / "records")
     for part in ("", f"records/{config.name}", f"logs/{config.name}"):

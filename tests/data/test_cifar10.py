@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from compactnet.data import cifar10
+from compactnet.data.dataset import GENERATED_MANIFEST
 from compactnet.data.samples import generate_cifar10
 from compactnet.errors import InputError
 from tests.data.exploit import Exploit
@@ -21,13 +22,13 @@ def folder(generated_images, tmp_path):
 
 
 def batch_path(folder):
-    return folder / cifar10.ARCHIVE.folder / BATCH
+    return folder / cifar10.FOLDER / BATCH
 
 
 def replace_batch(folder, content):
     """Put other bytes in a batch's place and make the manifest vouch for them, as a forger would."""
     batch_path(folder).write_bytes(content)
-    manifest = folder / cifar10.ARCHIVE.folder / cifar10.GENERATED_MANIFEST
+    manifest = folder / cifar10.FOLDER / GENERATED_MANIFEST
     described = json.loads(manifest.read_text())
     described["md5"][BATCH] = hashlib.md5(content).hexdigest()
     manifest.write_text(json.dumps(described))
@@ -56,7 +57,7 @@ def test_batches_of_a_split_are_normalised_by_the_training_split_alone(generated
 
 
 def test_channels_are_the_planes_of_the_file(generated_images):
-    with (generated_images / cifar10.ARCHIVE.folder / cifar10.TEST_BATCH).open("rb") as file:
+    with (generated_images / cifar10.FOLDER / cifar10.TEST_BATCH).open("rb") as file:
         raw = pickle.load(file)
     dataset = cifar10.load(generated_images, generated=True)
     for channel in range(3):
@@ -79,7 +80,7 @@ def test_a_missing_folder_and_a_missing_batch_are_named_with_the_remedy(folder):
     with pytest.raises(InputError, match=r"nowhere does not exist.*make data-ic"):
         cifar10.load(folder / "nowhere")
     with pytest.raises(InputError, match=r"holds no cifar-10-batches-py.*make data-ic"):
-        cifar10.load(folder / cifar10.ARCHIVE.folder)
+        cifar10.load(folder / cifar10.FOLDER)
     batch_path(folder).unlink()
     with pytest.raises(InputError, match=r"data_batch_3 is missing. Delete the folder .*cifar-10-batches-py"):
         cifar10.load(folder, generated=True)
@@ -131,12 +132,12 @@ def test_a_file_that_is_no_batch_is_refused_with_its_name(folder, content, reaso
 
 
 def test_a_damaged_manifest_is_refused(folder):
-    manifest = folder / cifar10.ARCHIVE.folder / cifar10.GENERATED_MANIFEST
+    manifest = folder / cifar10.FOLDER / GENERATED_MANIFEST
     for content in ("{", '{"md5": {}}', '{"generated": true}'):
         manifest.write_text(content)
         with pytest.raises(InputError, match=r"generated\.json"):
             cifar10.load(folder, generated=True)
-        with pytest.raises(InputError, match="holds other images"):
+        with pytest.raises(InputError, match="holds other data"):
             generate_cifar10(folder, 160, 40)
     manifest.unlink()
     with pytest.raises(InputError, match=r"make reproduce-sample"):
@@ -151,7 +152,7 @@ def test_generation_is_repeatable_and_leaves_other_images_alone(tmp_path):
     changed = (first / cifar10.TEST_BATCH).stat().st_mtime_ns
     assert generate_cifar10(tmp_path / "one", 20, 10, seed=3) == first
     assert (first / cifar10.TEST_BATCH).stat().st_mtime_ns == changed
-    with pytest.raises(InputError, match="holds other images"):
+    with pytest.raises(InputError, match="holds other data"):
         generate_cifar10(tmp_path / "one", 20, 10, seed=4)
     with pytest.raises(InputError, match="multiple of 5"):
         generate_cifar10(tmp_path / "three", 21, 10)
@@ -170,7 +171,7 @@ def test_the_real_batches_are_the_official_ones(real_data):
 
 
 def test_a_real_batch_with_one_byte_changed_is_refused(real_data, tmp_path):
-    shutil.copytree(real_data / cifar10.ARCHIVE.folder, tmp_path / cifar10.ARCHIVE.folder)
+    shutil.copytree(real_data / cifar10.FOLDER, tmp_path / cifar10.FOLDER)
     with batch_path(tmp_path).open("r+b") as file:
         file.seek(20_000_000)
         byte = file.read(1)

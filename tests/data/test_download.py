@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from compactnet.data.cifar10 import ARCHIVE
-from compactnet.data.download import fetch
+from compactnet.data.cifar10 import DOWNLOAD
+from compactnet.data.download import Archive, fetch
 from compactnet.errors import InputError
 
 
@@ -55,8 +55,8 @@ def server():
 
 
 def archive_at(server, folder, content=WHOLE):
-    md5 = hashlib.md5(content).hexdigest()
-    return replace(ARCHIVE, url=f"{server}/{folder}/cifar-10-python.tar.gz", md5=md5)
+    archive = Archive(f"{server}/{folder}/cifar-10-python.tar.gz?download=1", hashlib.md5(content).hexdigest())
+    return replace(DOWNLOAD, archives=(archive,))
 
 
 def left_over(folder):
@@ -95,7 +95,7 @@ def test_what_is_not_the_archive_is_refused_and_leaves_nothing(server, tmp_path,
 
 
 def test_a_server_that_is_not_there_is_named(tmp_path):
-    archive = replace(ARCHIVE, url="http://127.0.0.1:9/cifar-10-python.tar.gz")
+    archive = replace(DOWNLOAD, archives=(Archive("http://127.0.0.1:9/cifar-10-python.tar.gz", "0" * 32),))
     with pytest.raises(InputError, match=r"127\.0\.0\.1:9.*could not be downloaded"):
         fetch(archive, tmp_path, progress=False)
     assert left_over(tmp_path) == []

@@ -67,12 +67,14 @@ def test_the_hash_depends_on_data_and_backend_and_not_on_names(monkeypatch):
 
 
 def test_a_record_has_the_configs_budget_whatever_machine_ran_it(monkeypatch):
-    planned = first(study(), None).protocol
+    planned = first(study(), "").protocol
     assert same_budget(first(study(threads=8), "any data").protocol, planned)
     monkeypatch.setenv("KERAS_BACKEND", "jax")
     assert same_budget(first(study(), "any data").protocol, planned)
     assert not same_budget(first(study(training={"epochs": 1}), "any data").protocol, planned)
     assert not same_budget(first(study(), "one").protocol, first(study(), "another").protocol)
+    assert same_budget(first(study(), "metadata:content").protocol, first(study(), "metadata:").protocol)
+    assert not same_budget(first(study(), "others:content").protocol, first(study(), "metadata:").protocol)
 
 
 def test_every_field_of_a_spec_is_reachable_from_a_config():

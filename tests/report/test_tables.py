@@ -4,7 +4,8 @@ import csv
 
 import pytest
 
-from compactnet.data.sources import SOURCES
+from compactnet.data import cifar10
+from compactnet.data.dataset import fingerprint
 from compactnet.errors import InputError
 from compactnet.experiments.config import load_config, load_shipped
 from compactnet.experiments.study import cells
@@ -14,7 +15,7 @@ from compactnet.report import published
 from compactnet.report.counts import Counts
 from compactnet.report.tables import accuracy, sort_records, write_tables
 
-OFFICIAL = SOURCES["cifar10"].official_fingerprint
+OFFICIAL = fingerprint(cifar10.OFFICIAL_MD5)
 
 
 @pytest.fixture(scope="module")
@@ -22,8 +23,8 @@ def ic(repository):
     return load_config(repository / "configs" / "ic.yaml")
 
 
-def made_up(config, network, seed=0, last=0.8, best=0.95, fingerprint=OFFICIAL, finished="2020-01-01"):
-    (cell,) = (cell for cell in cells(config, fingerprint, only=[network]) if cell.seed == seed)
+def made_up(config, network, seed=0, last=0.8, best=0.95, content=OFFICIAL, finished="2020-01-01"):
+    (cell,) = (cell for cell in cells(config, content, only=[network]) if cell.seed == seed)
     assert best >= last
     total = {"train": {"used": 50_000, "total": 50_000}, "test": {"used": 10_000, "total": 10_000}}
     return {
@@ -114,7 +115,7 @@ def test_any_other_budget_or_network_is_kept_apart_too(ic, repository, change):
 
 
 def test_other_data_than_the_official_ones_are_kept_apart(ic):
-    members, others = sort_records([made_up(ic, "xvgg8", fingerprint="something else")], [ic])
+    members, others = sort_records([made_up(ic, "xvgg8", content="something else")], [ic])
     assert members["ic"] == []
     assert len(others) == 1
 
@@ -132,7 +133,7 @@ def test_runs_on_another_backend_or_thread_count_are_the_configs_and_count_once(
 def test_generated_data_have_a_table_of_their_own_that_says_so(ic, write, repository):
     sample = load_config(repository / "configs" / "sample" / "ic.yaml")
     folder = write(
-        [made_up(sample, "xvgg8", fingerprint="generated"), made_up(ic, "xvgg8")], [ic], paper_tables=("table4",)
+        [made_up(sample, "xvgg8", content="generated"), made_up(ic, "xvgg8")], [ic], paper_tables=("table4",)
     )
     text = (folder / "generated_data.md").read_text()
     assert text.startswith("# Generated data")

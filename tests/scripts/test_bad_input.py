@@ -51,7 +51,7 @@ def assert_refused(workplace, outcome, *expected):
 
 
 def batch(workplace):
-    return workplace / "data" / cifar10.ARCHIVE.folder / BATCH
+    return workplace / "data" / cifar10.FOLDER / BATCH
 
 
 def test_a_missing_data_folder(workplace, reproduce):

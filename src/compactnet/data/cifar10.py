@@ -7,17 +7,17 @@ from pathlib import Path
 
 import numpy as np
 
-from compactnet.data.dataset import Dataset, Split, fingerprint, statistics
-from compactnet.data.download import Archive
+from compactnet.data.dataset import GENERATED_MANIFEST, Dataset, Split, fingerprint, statistics
+from compactnet.data.download import Archive, Download
 from compactnet.errors import InputError
 
-ARCHIVE = Archive(
+FOLDER = "cifar-10-batches-py"
+DOWNLOAD = Download(
     title="CIFAR-10 (python version)",
-    url="https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz",
-    md5="c58f30108f718f92721af3b95e74349a",
+    archives=(Archive("https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz", "c58f30108f718f92721af3b95e74349a"),),
     gigabytes=0.17,
     licence="free for research with citation of Krizhevsky (2009); no licence is stated",
-    folder="cifar-10-batches-py",
+    folder=FOLDER,
 )
 TRAIN_BATCHES = tuple(f"data_batch_{number}" for number in range(1, 6))
 TEST_BATCH = "test_batch"
@@ -31,8 +31,6 @@ OFFICIAL_MD5 = {
 }
 CLASS_NAMES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 IMAGE_SHAPE = (32, 32, 3)
-GENERATED_MANIFEST = "generated.json"
-"""File beside generated batches that says so and holds their checksums."""
 
 
 def load(folder, generated=False, train_samples=None, test_samples=None):
@@ -51,7 +49,7 @@ def load(folder, generated=False, train_samples=None, test_samples=None):
         InputError: a missing, truncated or altered file, a pickle that holds anything but arrays, or more samples
             asked for than there are.
     """
-    batches = Path(folder) / ARCHIVE.folder
+    batches = Path(folder) / FOLDER
     checksums = expected_checksums(folder, generated)
     verify(folder, generated)
     train = _concatenated([_read_batch(batches / name) for name in TRAIN_BATCHES])
@@ -82,7 +80,7 @@ def expected_checksums(folder, generated=False):
     """Return the md5 each batch must have: the official ones, or those the generator of `folder` wrote down."""
     if not generated:
         return OFFICIAL_MD5
-    manifest = Path(folder) / ARCHIVE.folder / GENERATED_MANIFEST
+    manifest = Path(folder) / FOLDER / GENERATED_MANIFEST
     try:
         checksums = json.loads(manifest.read_text(encoding="utf-8"))["md5"]
     except FileNotFoundError:
@@ -103,7 +101,7 @@ def verify(folder, generated=False):
         InputError: with one line for the first file that is not.
     """
     folder = Path(folder)
-    batches = folder / ARCHIVE.folder
+    batches = folder / FOLDER
     command = "`make reproduce-sample`" if generated else f"`make data-ic DATA={folder}`"
     remedy = f"Delete the folder {batches} and run {command}."
     if not folder.is_dir():

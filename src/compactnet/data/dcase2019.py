@@ -5,10 +5,46 @@ from dataclasses import replace
 from pathlib import Path
 
 from compactnet.data.clips import AudioSettings, Clips, check_manifest, label_numbers, load_clips, read_table
+from compactnet.data.download import Archive, Download
 from compactnet.data.log_mel import SCENES
 from compactnet.errors import InputError
 
 FOLDER = "TAU-urban-acoustic-scenes-2019-development"
+_MD5 = {
+    "meta": "09782f2097e4735687af73c44919329c",
+    "doc": "1f6879544e80da70099a191613e7e51f",
+    "audio.1": "aca4ebfd9ed03d5f747d6ba8c24bc728",
+    "audio.2": "c4f170408ce77c8c70c532bf268d7be0",
+    "audio.3": "c7214a07211f10f3250290d05e72c37e",
+    "audio.4": "a6a62110f6699cf4432072acb1dffda6",
+    "audio.5": "091a0b6d3c84b8e60e46940aa7d4a8a0",
+    "audio.6": "114f4ca13e074391b98a1cfd8140de65",
+    "audio.7": "5951dd2968f7a514e2afbe279c4f060d",
+    "audio.8": "b0b63dc95b327e1509857c8d8a663cc3",
+    "audio.9": "3c32a693a6b111ffb957be3c1dd22e9b",
+    "audio.10": "0ffbf60006da520cc761fb74c878b98b",
+    "audio.11": "599055d93b4c11057c29be2df54538d4",
+    "audio.12": "98b8d162ff3665695c4c910e6c372cc8",
+    "audio.13": "a356c08b1a5a21d433eba37ef87587f4",
+    "audio.14": "f8969771e7faf7dd471d1cf78b0cf011",
+    "audio.15": "4758c4b0fb7484faa632266e78850820",
+    "audio.16": "a18acad9ede8ea76574216feb887f0bc",
+    "audio.17": "1af7703484632f340da5c33662dc9632",
+    "audio.18": "b67402bf3e08f4da394a7c18756c0fd2",
+    "audio.19": "035db315f19106eb848b6f9b32bcc47c",
+    "audio.20": "9cb28c74911bf8a3eadcf53f50a5b5d6",
+    "audio.21": "0e44ed85c88ec036a9725b4dd1dfaea0",
+}
+DOWNLOAD = Download(
+    title="TAU Urban Acoustic Scenes 2019, development",
+    archives=tuple(
+        Archive(f"https://zenodo.org/records/2589280/files/{FOLDER}.{part}.zip?download=1", md5)
+        for part, md5 in _MD5.items()
+    ),
+    gigabytes=35.0,
+    licence="Tampere University's own: experimental and non-commercial use, with acknowledgement",
+    folder=FOLDER,
+)
 LABELS = (
     "airport",
     "bus",

@@ -1,44 +1,68 @@
-"""Downloads: to a temporary name, checked against a pinned checksum, then moved into place and unpacked."""
+"""Downloads: to a temporary name, checked against pinned checksums, unpacked, then moved into place."""
 
+import os
 import shutil
 import tarfile
 import tempfile
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlparse
 
 import pooch
 import requests
 
 from compactnet.errors import InputError
 
+STAMPS = ".downloaded"
+"""Folder in a data set's folder with an empty file for each archive that was verified and unpacked."""
+
 
 @dataclass(frozen=True)
 class Archive:
-    """An official archive.
+    """One file of an official download.
+
+    Attributes:
+        url: Where it is.
+        md5: Its official md5, as hexadecimal digits.
+    """
+
+    url: str
+    md5: str
+
+    @property
+    def name(self):
+        """The file's name."""
+        return Path(urlparse(self.url).path).name
+
+
+@dataclass(frozen=True)
+class Download:
+    """An official data set.
 
     Attributes:
         title: Name of the data set.
-        url: Where the archive is.
-        md5: Its official md5, as hexadecimal digits.
-        gigabytes: Its size in units of 1e9 bytes.
+        archives: Its `Archive`s; each holds a part of `folder`.
+        gigabytes: Size of all archives in units of 1e9 bytes.
         licence: What its authors allow.
-        folder: The folder inside it that the loaders read.
+        folder: The folder that the loaders read.
     """
 
     title: str
-    url: str
-    md5: str
+    archives: tuple
     gigabytes: float
     licence: str
     folder: str
 
 
-def fetch(archive, folder, progress=True):
-    """Download, verify and unpack an archive; what is already there is not fetched again.
+def fetch(download, folder, progress=True):
+    """Download, verify and unpack a data set, archive by archive; what was already unpacked is not fetched again.
+
+    An archive that lies in `folder` is used instead of being downloaded. Archives are removed once they are unpacked.
 
     Args:
-        archive: The `Archive`.
-        folder: The data folder; the archive's own folder appears in it only when it is whole.
+        download: The `Download`.
+        folder: The data folder; of an archive, nothing appears in it before the archive is whole.
         progress: Whether to show a progress bar with the time left.
 
     Returns:
@@ -48,26 +72,37 @@ def fetch(archive, folder, progress=True):
         InputError: the server does not answer or says no, what came is not the archive, or the disk cannot take it.
     """
     folder = Path(folder)
-    target = folder / archive.folder
-    if target.is_dir():
+    target = folder / download.folder
+    # A folder that one archive fills was put there by hand, or moved into place in one step.
+    if len(download.archives) == 1 and target.is_dir():
         return target
-    by_hand = f"Try again, or put the archive at {folder / Path(archive.url).name} by hand."
+    for archive in download.archives:
+        if not (target / STAMPS / archive.name).exists():
+            _fetch_archive(archive, folder, target, progress)
+    return target
+
+
+def _fetch_archive(archive, folder, target, progress):
+    by_hand = f"Try again, or put the archive at {folder / archive.name} by hand."
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        path = pooch.retrieve(
-            archive.url,
-            known_hash=f"md5:{archive.md5}",
-            fname=Path(archive.url).name,
-            path=folder,
-            downloader=pooch.HTTPDownloader(progressbar=progress, timeout=60),
+        path = Path(
+            pooch.retrieve(
+                archive.url,
+                known_hash=f"md5:{archive.md5}",
+                fname=archive.name,
+                path=folder,
+                downloader=pooch.HTTPDownloader(progressbar=progress, timeout=60),
+            )
         )
-        _unpack(Path(path), target)
+        _unpack(path, target)
+        path.unlink()
     except requests.HTTPError as error:
         error.response.close()  # pooch leaves the connection open
         raise InputError(f"{archive.url} answered {error.response.status_code}. {by_hand}") from error
     except requests.RequestException as error:
         raise InputError(f"{archive.url} could not be downloaded ({type(error).__name__}). {by_hand}") from error
-    except tarfile.TarError as error:
+    except (tarfile.TarError, zipfile.BadZipFile) as error:
         raise InputError(f"{archive.url} could not be unpacked ({error}). {by_hand}") from error
     except ValueError as error:
         raise InputError(
@@ -76,14 +111,29 @@ def fetch(archive, folder, progress=True):
         ) from error
     except OSError as error:
         raise InputError(f"Cannot write to {folder}: {error.strerror or error}. Free it or set DATA.") from error
-    return target
 
 
 def _unpack(path, target):
+    """Unpack an archive beside `target`, then move its files there, with a stamp that says it is whole."""
     with tempfile.TemporaryDirectory(prefix=".unpacking-", dir=target.parent) as partial:
-        with tarfile.open(path) as archive:
-            archive.extractall(partial, filter="data")
+        if path.suffix == ".zip":
+            with zipfile.ZipFile(path) as archive:
+                archive.extractall(partial)
+        else:
+            with tarfile.open(path) as archive:
+                archive.extractall(partial, filter="data")
         unpacked = Path(partial) / target.name
         if not unpacked.is_dir():
             raise tarfile.TarError(f"it holds no folder {target.name}")
-        shutil.move(unpacked, target)
+        stamp = unpacked / STAMPS / path.name
+        stamp.parent.mkdir()
+        stamp.touch()
+        if not target.exists():
+            unpacked.rename(target)
+            return
+        # The stamp comes last: until then the archive counts as not unpacked.
+        for parent, _, names in sorted(os.walk(unpacked), key=lambda entry: STAMPS in entry[0]):
+            place = target / Path(parent).relative_to(unpacked)
+            place.mkdir(parents=True, exist_ok=True)
+            for name in names:
+                shutil.move(Path(parent) / name, place / name)

@@ -186,7 +186,8 @@ class FeatureStore:
 
     def _missing(self, rows, index):
         """Return those of `rows` that are not filled, or whose file is not the one they were filled from."""
-        known = index.reindex(rows)[["bytes", "modified_ns"]].fillna(-1).astype(np.int64).to_numpy()
+        # Not filled with NaN, which would make floats of the others and round their nanoseconds.
+        known = index.reindex(rows, fill_value=-1)[["bytes", "modified_ns"]].to_numpy()
         return rows[[self._stat(row) != tuple(file) for row, file in zip(rows, known, strict=True)]]
 
     def _stat(self, row):
@@ -223,7 +224,12 @@ class FeatureStore:
         workers = [_Worker(job, chunks, replies) for _ in range(processes)]
         pause = 0.2 if stream.isatty() else 30.0
         bar = tqdm(
-            total=len(rows), desc="features", unit="clip", file=stream, mininterval=pause, maxinterval=pause,
+            total=len(rows),
+            desc="features",
+            unit="clip",
+            file=stream,
+            mininterval=pause,
+            maxinterval=pause,
             dynamic_ncols=True,
         )
         try:

@@ -35,11 +35,14 @@ def decode(content):
         raise InputError("is a web page, not a sound file: a download saved an error page under this name.")
     missing = _missing_bytes(content)
     if missing > HEADER_SLACK:
-        raise InputError(f"is truncated: its header promises {missing:,} bytes more than the {len(content):,} there are.")
+        raise InputError(
+            f"is truncated: its header promises {missing:,} bytes more than the {len(content):,} there are."
+        )
     try:
         with soundfile.SoundFile(io.BytesIO(content)) as file:
             promised, sample_rate = file.frames, file.samplerate
-            samples = file.read(dtype="float32", always_2d=True)
+            # GSM 6.10 cannot be sought in, so the count must be given.
+            samples = file.read(promised, dtype="float32", always_2d=True)
     except soundfile.LibsndfileError as error:
         raise InputError(f"is not a sound file that can be read ({error.error_string.rstrip('.')}).") from error
     if len(samples) < promised:

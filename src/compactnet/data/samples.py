@@ -8,8 +8,11 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
+import soundfile
 
-from compactnet.data import cifar10
+from compactnet.data import cifar10, dcase2019, urbansound8k
+from compactnet.data.dataset import GENERATED_MANIFEST
 from compactnet.errors import InputError
 
 
@@ -34,17 +37,72 @@ def generate_cifar10(folder, train_samples=2_000, test_samples=500, seed=0):
             "train_samples must be a multiple of 5 of at least 5 and test_samples at least 1. "
             f"Received: train_samples={train_samples}, test_samples={test_samples}"
         )
-    target = Path(folder) / cifar10.ARCHIVE.folder
-    manifest = target / cifar10.GENERATED_MANIFEST
     wanted = {"generated": True, "train_samples": train_samples, "test_samples": test_samples, "seed": seed}
+    return _generated(Path(folder) / cifar10.FOLDER, wanted, _write_batches)
+
+
+def generate_scenes(folder, train_clips=4, test_clips=2, seconds=10.0, seed=0):
+    """Write generated scenes in TAU 2019's layout: each class noise around a frequency of its own, that swells.
+
+    Args:
+        folder: The data folder, as in `generate_cifar10`.
+        train_clips: Number of training clips a class.
+        test_clips: Number of test clips a class.
+        seconds: Length of a clip; 48 kHz, stereo, 24 bit.
+        seed: Seed of the generator.
+
+    Returns:
+        The path of the data set's folder.
+
+    Raises:
+        InputError: an argument out of range, or the folder holds other data.
+    """
+    _check_clips(train_clips=train_clips, test_clips=test_clips, seconds=seconds)
+    wanted = {"generated": True, "train_clips": train_clips, "test_clips": test_clips, "seconds": seconds, "seed": seed}
+    return _generated(Path(folder) / dcase2019.FOLDER, wanted, _write_scenes)
+
+
+def generate_events(folder, clips=1, seconds=4.0, seed=0):
+    """Write generated events in UrbanSound8K's layout: each class a tone of its own pitch with overtones, that fades.
+
+    Sample rates, widths, encodings, channel counts and lengths differ from clip to clip, as in the official archive.
+
+    Args:
+        folder: The data folder, as in `generate_cifar10`.
+        clips: Number of clips a class in each of the ten folds.
+        seconds: Length of the longest clip.
+        seed: Seed of the generator.
+
+    Returns:
+        The path of the data set's folder.
+
+    Raises:
+        InputError: an argument out of range, or the folder holds other data.
+    """
+    _check_clips(clips=clips, seconds=seconds)
+    wanted = {"generated": True, "clips": clips, "seconds": seconds, "seed": seed}
+    return _generated(Path(folder) / urbansound8k.FOLDER, wanted, _write_events)
+
+
+def _check_clips(seconds, **counts):
+    for name, count in counts.items():
+        if isinstance(count, bool) or not isinstance(count, int) or count < 1:
+            raise InputError(f"`{name}` must be an integer of at least 1. Received: {name}={count!r}")
+    if not 0.1 <= seconds <= 60:
+        raise InputError(f"`seconds` must be from 0.1 to 60. Received: seconds={seconds!r}")
+
+
+def _generated(target, wanted, write):
+    """Return `target`, written by `write(folder, wanted)` unless the same is there; nothing half written stays."""
+    manifest = target / GENERATED_MANIFEST
     if target.exists():
         if _described(manifest, wanted):
             return target
-        raise InputError(f"{target} is there and holds other images. Choose another data folder, or delete it.")
+        raise InputError(f"{target} is there and holds other data. Choose another data folder, or delete it.")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".generating-", dir=target.parent) as partial:
-            _write_batches(Path(partial) / target.name, wanted)
+            write(Path(partial) / target.name, wanted)
             shutil.move(Path(partial) / target.name, target)
     except OSError as error:
         raise InputError(f"Cannot write to {target.parent}: {error.strerror}. Choose another data folder.") from error
@@ -80,7 +138,7 @@ def _write_batches(target, wanted):
         (target / name).write_bytes(content)
         checksums[name] = hashlib.md5(content, usedforsecurity=False).hexdigest()
     manifest = json.dumps({**wanted, "md5": checksums}, indent=2)
-    (target / cifar10.GENERATED_MANIFEST).write_text(manifest + "\n", encoding="utf-8")
+    (target / GENERATED_MANIFEST).write_text(manifest + "\n", encoding="utf-8")
 
 
 def _gratings(labels, generator):
@@ -96,3 +154,104 @@ def _gratings(labels, generator):
     colours = generator.uniform(0.3, 1.0, (count, channels, 1, 1))
     images = 128 + 50 * colours * grating[:, None] + generator.normal(0.0, 25.0, (count, channels, height, width))
     return np.clip(images, 0, 255).astype(np.uint8).reshape(count, -1)
+
+
+def _write_scenes(target, wanted):
+    generator = np.random.default_rng(wanted["seed"])
+    (target / "audio").mkdir(parents=True)
+    (target / "evaluation_setup").mkdir()
+    rows = {"train": [], "evaluate": []}
+    sides = ["train"] * wanted["train_clips"] + ["evaluate"] * wanted["test_clips"]
+    for number, label in enumerate(dcase2019.LABELS):
+        for clip, side in enumerate(sides):
+            # A location of its own for each clip, so that none is on both sides.
+            location = f"generated-{100 * number + clip}"
+            name = f"audio/{label}-{location}-{clip}-a.wav"
+            samples = _swelling_noise(number, round(wanted["seconds"] * 48_000), generator)
+            soundfile.write(target / name, samples, 48_000, subtype="PCM_24")
+            rows[side].append({"filename": name, "scene_label": label, "identifier": location, "source_label": "a"})
+    for side, listed in rows.items():
+        _write_rows(target / "evaluation_setup" / f"fold1_{side}.csv", listed, "\t", ["filename", "scene_label"])
+    _write_rows(target / "meta.csv", rows["train"] + rows["evaluate"], "\t")
+    _write_manifest(target, wanted)
+
+
+def _swelling_noise(number, count, generator, rate=48_000):
+    """Return stereo noise around the frequency of a class, of shape (count, 2), over a floor of white noise."""
+    frequencies = np.fft.rfftfreq(count, 1 / rate)
+    centre = 150 * 1.6**number * generator.uniform(0.95, 1.05)
+    spectrum = np.exp(-(((np.log(np.maximum(frequencies, 1)) - np.log(centre)) / 0.25) ** 2)) + 0.003
+    noise = np.fft.irfft(np.fft.rfft(generator.normal(size=(2, count))) * spectrum, count)
+    swell = 1 + 0.5 * np.sin(2 * np.pi * generator.uniform(0.2, 0.6) * np.arange(count) / rate)
+    noise *= swell
+    return (0.5 * noise / np.abs(noise).max()).T
+
+
+SOUND_FILES = (
+    (44_100, 2, "WAV", "PCM_16"),
+    (22_050, 1, "WAV", "PCM_16"),
+    (48_000, 2, "WAVEX", "PCM_24"),
+    (96_000, 2, "WAV", "PCM_24"),
+    (8_000, 1, "WAV", "PCM_U8"),
+    (44_100, 1, "WAV", "FLOAT"),
+    (192_000, 1, "WAVEX", "PCM_32"),
+    (11_025, 1, "WAV", "ULAW"),
+    (44_100, 2, "WAV", "IMA_ADPCM"),
+    (16_000, 1, "WAV", "MS_ADPCM"),
+)
+"""Sample rate in Hz, channels, container and encoding of generated events, in turn."""
+
+
+def _write_events(target, wanted):
+    generator = np.random.default_rng(wanted["seed"])
+    rows = []
+    for fold in urbansound8k.FOLDS:
+        (target / "audio" / f"fold{fold}").mkdir(parents=True)
+        for number, label in enumerate(urbansound8k.CLASS_NAMES):
+            for clip in range(wanted["clips"]):
+                recording = 1_000_000 + len(rows)
+                rate, channels, container, encoding = SOUND_FILES[len(rows) * 7 % len(SOUND_FILES)]
+                samples = _fading_tone(number, wanted["seconds"] * generator.uniform(0.3, 1.0), rate, generator)
+                name = f"{recording}-{number}-0-{clip}.wav"
+                soundfile.write(
+                    target / "audio" / f"fold{fold}" / name,
+                    np.repeat(samples[:, None], channels, axis=1),
+                    rate,
+                    subtype=encoding,
+                    format=container,
+                )
+                rows.append(
+                    {
+                        "slice_file_name": name,
+                        "fsID": recording,
+                        "start": 0.0,
+                        "end": round(len(samples) / rate, 6),
+                        "salience": 1,
+                        "fold": fold,
+                        "classID": number,
+                        "class": label,
+                    }
+                )
+    (target / "metadata").mkdir()
+    _write_rows(target / "metadata" / "UrbanSound8K.csv", rows, ",")
+    _write_manifest(target, wanted)
+
+
+def _fading_tone(number, seconds, rate, generator):
+    """Return the tone of a class, of shape (samples,), with overtones and noise."""
+    time = np.arange(round(seconds * rate)) / rate
+    # The highest of the pitches still lies below half of the lowest sample rate.
+    pitch = 150 * 1.4**number * generator.uniform(0.97, 1.03)
+    tone = sum(
+        np.sin(2 * np.pi * overtone * pitch * time) / overtone for overtone in (1, 2, 3) if overtone * pitch < 3_900
+    )
+    tone = tone * np.exp(-time * generator.uniform(0.2, 1.0)) + generator.normal(0.0, 0.02, len(time))
+    return 0.5 * tone / np.abs(tone).max()
+
+
+def _write_rows(path, rows, separator, columns=None):
+    pd.DataFrame(rows, columns=columns).to_csv(path, sep=separator, index=False, lineterminator="\n")
+
+
+def _write_manifest(target, wanted):
+    (target / GENERATED_MANIFEST).write_text(json.dumps(wanted, indent=2) + "\n", encoding="utf-8")

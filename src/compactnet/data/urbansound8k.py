@@ -4,10 +4,23 @@ import re
 from pathlib import Path
 
 from compactnet.data.clips import AudioSettings, Clips, check_manifest, label_numbers, load_clips, read_table
+from compactnet.data.download import Archive, Download
 from compactnet.data.log_mel import EVENTS
 from compactnet.errors import InputError
 
 FOLDER = "UrbanSound8K"
+DOWNLOAD = Download(
+    title="UrbanSound8K",
+    archives=(
+        Archive(
+            url="https://zenodo.org/records/1203745/files/UrbanSound8K.tar.gz?download=1",
+            md5="9aa69802bbf37fb986f71ec1483a196e",
+        ),
+    ),
+    gigabytes=6.0,
+    licence="CC BY-NC 3.0: attribution, no commercial use",
+    folder=FOLDER,
+)
 CLASS_NAMES = (
     "air_conditioner",
     "car_horn",

@@ -69,8 +69,15 @@ class Cifar10Data(Strict):
     resize_to: tuple[Count, Count] | None = None
 
     title: ClassVar = "CIFAR-10"
+    samples: ClassVar = "images"
     sample_shape: ClassVar = cifar10.IMAGE_SHAPE
     classes: ClassVar = len(cifar10.CLASS_NAMES)
+
+    @property
+    def description(self):
+        """The data set and how it is used, for headings."""
+        height, width = self.resize_to or self.sample_shape[:2]
+        return f"{self.title} at {height}x{width}"
 
     @property
     def official_fingerprint(self):
@@ -110,6 +117,7 @@ class AudioData(Strict):
     subset: bool = False
     skip_bad: bool = False
 
+    samples: ClassVar = "clips"
     resize_to: ClassVar = None
 
     @field_validator("features")
@@ -165,6 +173,11 @@ class Dcase2019Data(AudioData):
         return len(self.labels)
 
     @property
+    def description(self):
+        """The data set and how it is used, for headings."""
+        return f"{self.title if self.archive == dcase2019.FOLDER else self.archive}, fold {self.fold}"
+
+    @property
     def official_fingerprint(self):
         """The beginning of the fingerprint that the data must have; empty where no data are official."""
         official = (self.archive, self.labels, self.fold) == (dcase2019.FOLDER, dcase2019.LABELS, 1)
@@ -191,6 +204,13 @@ class UrbanSound8KData(AudioData):
     classes: ClassVar = len(urbansound8k.CLASS_NAMES)
 
     @property
+    def description(self):
+        """The data set and how it is used, for headings."""
+        if len(self.test_folds) == 1:
+            return f"{self.title}, fold {self.test_folds[0]} held out"
+        return f"{self.title}, each of {len(self.test_folds)} folds held out in turn"
+
+    @property
     def official_fingerprint(self):
         """The beginning of the fingerprint that the data must have; empty where no data are official."""
         return f"{urbansound8k.OFFICIAL_METADATA}:" if self.is_whole else ""
@@ -215,6 +235,10 @@ SECTIONS = MappingProxyType({"cifar10": Cifar10Data, "dcase2019": Dcase2019Data,
 """The data sets that a config may name, by their `source`."""
 
 DataConfig = Annotated[Cifar10Data | Dcase2019Data | UrbanSound8KData, Field(discriminator="source")]
+
+
+TABLE_SOURCES = MappingProxyType({"table3": ("dcase2019",), "table4": ("urbansound8k", "cifar10")})
+"""The data sets whose accuracies a table of the paper shows."""
 
 
 class TrainingConfig(Strict):
@@ -277,9 +301,11 @@ class StudyConfig(Strict):
     threads: Count = 2
 
     @model_validator(mode="after")
-    def _real_beside_the_paper(self):
+    def _fits_the_paper(self):
         if self.table is not None and self.data.generated:
             raise ValueError("table: generated data never stand beside the paper's; leave `table` out")
+        if self.table is not None and self.data.source not in TABLE_SOURCES[self.table]:
+            raise ValueError(f"table: {self.table} is on {' and '.join(TABLE_SOURCES[self.table])}")
         return self
 
     @model_validator(mode="after")
@@ -365,6 +391,13 @@ def _is_mapping(annotation):
     return typing.get_origin(annotation) is dict
 
 
+def _alternatives(annotation):
+    """Return {source: section} of the data sets' sections; nothing for any other type."""
+    members = typing.get_args(annotation) if typing.get_origin(annotation) is UnionType else ()
+    sections = [member for member in members if isinstance(member, type) and issubclass(member, BaseModel)]
+    return {typing.get_args(section.model_fields["source"].annotation)[0]: section for section in sections}
+
+
 def _keys(annotation, content=None):
     """Return {key: annotation} of a section of the config; None for anything that is no section.
 
@@ -372,14 +405,12 @@ def _keys(annotation, content=None):
         annotation: The type of the section.
         content: What the section holds; its `source` tells which data set's section it is.
     """
-    for member in typing.get_args(annotation) if typing.get_origin(annotation) is UnionType else ():
-        source = content.get("source") if isinstance(content, dict) else None
-        if source in typing.get_args(member.model_fields["source"].annotation):
-            annotation = member
-    if dataclasses.is_dataclass(annotation):
-        return {field.name: field.type for field in dataclasses.fields(annotation)}
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return {name: field.annotation for name, field in annotation.model_fields.items()}
+    source = content.get("source") if isinstance(content, dict) else None
+    section = _alternatives(annotation).get(source, annotation) if isinstance(source, str) else annotation
+    if dataclasses.is_dataclass(section):
+        return {field.name: field.type for field in dataclasses.fields(section)}
+    if isinstance(section, type) and issubclass(section, BaseModel):
+        return {name: field.annotation for name, field in section.model_fields.items()}
     return None
 
 
@@ -387,21 +418,18 @@ def _first_problem(error):
     problem = error.errors()[0]
     annotation, names, known = StudyConfig, [], None
     for part in problem["loc"]:
-        if typing.get_origin(annotation) is UnionType:
+        if part in _alternatives(annotation):
             # Here the path of pydantic names the data set, which the file does not.
-            annotation = next(
-                member
-                for member in typing.get_args(annotation)
-                if part in typing.get_args(member.model_fields["source"].annotation)
-            )
+            annotation = _alternatives(annotation)[part]
             continue
         names.append(str(part))
-        if isinstance(part, int):
-            annotation = typing.get_args(annotation)[0]
-            annotation = typing.get_args(annotation)[0] if typing.get_origin(annotation) is Annotated else annotation
+        known = _keys(annotation)
+        if known is not None:
+            annotation = known.get(part, Any)
+        elif typing.get_origin(annotation) is list:
+            annotation = typing.get_args(typing.get_args(annotation)[0])[0]
         else:
-            known = _keys(annotation)
-            annotation = (known or {}).get(part, Any)
+            annotation = Any
     where = ".".join(names)
     if problem["type"] in ("extra_forbidden", "unexpected_keyword_argument") and known:
         return _unknown_key(where, known)
@@ -409,6 +437,9 @@ def _first_problem(error):
         return f"the key {where!r} is missing."
     if problem["type"] == "union_tag_not_found":
         return f"the key '{where}.source' is missing."
+    if problem["type"] == "union_tag_invalid":
+        tag, expected = problem["ctx"]["tag"], problem["ctx"]["expected_tags"]
+        return f"{where}.source: Input should be one of {expected}. Received: {tag!r}"
     received = "" if problem["type"] == "value_error" else f" Received: {problem['input']!r}"
     message = problem["msg"].removeprefix("Value error, ").removesuffix(".")
     return f"{where + ': ' if where else ''}{message}.{received}"

@@ -44,7 +44,9 @@ class Cell:
     @property
     def record_name(self):
         """Path of the record below the folder of records."""
-        return f"{self.study}/{self.network}{self.part and f'-{self.part}'}-seed{self.seed}-{self.protocol_hash[:12]}.json"
+        return (
+            f"{self.study}/{self.network}{self.part and f'-{self.part}'}-seed{self.seed}-{self.protocol_hash[:12]}.json"
+        )
 
     @property
     def part(self):

@@ -35,3 +35,8 @@ def network_of(model, operation="sum"):
     """
     letter = {"sum": "S", "max": "M", "average": "A"}[operation]
     return NETWORK_OF_TITLE[model.replace("CompactNet (", f"CompactNet-{letter} (")]
+
+
+def networks(folder, table):
+    """Return the catalogue names of a published table's rows."""
+    return [network_of(model) for model in read(folder, table)["model"]]

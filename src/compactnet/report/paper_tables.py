@@ -1,0 +1,243 @@
+"""The paper's tables with our figures beside its own."""
+
+from types import MappingProxyType
+
+import pandas as pd
+
+from compactnet.experiments.study import network_specs
+from compactnet.measure import CONVENTION, PUBLISHED_CONVENTION, published_mflops
+from compactnet.measure.conventions import ASC_INPUT, IC_PUBLISHED_INPUT, SED_INPUT
+from compactnet.networks import CATALOGUE
+from compactnet.report import published
+from compactnet.report.markdown import write_table
+
+COUNTING_NOTE = f"FLOPs are counted by the convention *{CONVENTION}*; MFLOPs are 1e6 FLOPs. Parameters are all weights."
+
+ACCURACY_NOTE = (
+    "Accuracies are test accuracies in percent after the last epoch: mean and standard deviation over the runs; the "
+    "best epoch stands apart. An empty cell has no run that follows its config's protocol; the paper's have five runs "
+    "each."
+)
+
+TASKS = MappingProxyType({"dcase2019": "asc", "urbansound8k": "sed", "cifar10": "ic"})
+"""What the paper's columns call the task of a data set."""
+
+
+def write_table1(folder, published_folder, counts, configs, members):
+    """Write Table I: parameters and FLOPs. No config and no record has a part in it."""
+    paper = published.read(published_folder, "table1")
+    wanted = [
+        (name, CATALOGUE[name], ASC_INPUT)
+        for model in paper["model"]
+        for operation in ("sum", "max", "average")
+        if (name := published.network_of(model, operation))
+    ]
+    counts.prepare(wanted)
+    rows = []
+    for row in paper.itertuples():
+        name = published.network_of(row.model)
+        count = counts.get(name, CATALOGUE[name], ASC_INPUT)
+        average_name = published.network_of(row.model, "average")
+        average = counts.get(average_name, CATALOGUE[average_name], ASC_INPUT)
+        has_average = pd.notna(row.mflops_average)
+        rows.append(
+            {
+                "model": row.model,
+                "network": name,
+                "params_published": row.params,
+                "params_counted": count.params,
+                "params_difference": count.params - row.params,
+                "mflops_published": row.mflops_max_or_sum,
+                "mflops_counted": count.mflops,
+                "mflops_difference": count.mflops - row.mflops_max_or_sum,
+                "mflops_average_published": row.mflops_average,
+                "mflops_average_counted": average.mflops if has_average else None,
+                "mflops_average_difference": average.mflops - row.mflops_average if has_average else None,
+                "weight_bytes": count.weight_bytes,
+                "peak_activation_bytes": count.peak_activation_bytes,
+                "convention": CONVENTION,
+            }
+        )
+    notes = [
+        COUNTING_NOTE + " Input 128x512x1, 10 classes, batch 1. Where the paper prints two figures, the first is for "
+        "sum and max, the second for average. The paper prints one decimal.",
+    ]
+    headings = {
+        "model": "model",
+        "network": "network",
+        "params_published": "parameters, paper",
+        "params_counted": "counted",
+        "params_difference": "difference",
+        "mflops_published": "MFLOPs, paper",
+        "mflops_counted": "counted",
+        "mflops_difference": "difference",
+        "mflops_average_published": "MFLOPs (average), paper",
+        "mflops_average_counted": "counted",
+        "mflops_average_difference": "difference",
+        "weight_bytes": "bytes of weights (float32)",
+        "peak_activation_bytes": "peak bytes of activations",
+    }
+    write_table(folder, "table1", "Table I: parameters and complexity", notes, pd.DataFrame(rows), {"": headings})
+
+
+def write_table3(folder, published_folder, counts, configs, members):
+    """Write Table III: complexity and accuracy on acoustic scenes.
+
+    Args:
+        folder: Where the table goes.
+        published_folder: Folder with the paper's figures.
+        counts: The `Counts`.
+        configs: The `StudyConfig`s whose `table` it is.
+        members: {study: its records}.
+    """
+    paper = published.read(published_folder, "table3")
+    names = published.networks(published_folder, "table3")
+    counts.prepare([(name, CATALOGUE[name], ASC_INPUT) for name in names])
+    rows = []
+    for paper_row, name in zip(paper.to_dict("records"), names, strict=True):
+        counted = counts.get(name, CATALOGUE[name], ASC_INPUT).mflops
+        row = {
+            "model": paper_row["model"],
+            "network": name,
+            "mflops_published": paper_row["mflops"],
+            "mflops_counted": counted,
+            "mflops_difference": counted - paper_row["mflops"],
+            "convention": CONVENTION,
+        }
+        for config in configs:
+            row |= _accuracy_columns(config, paper_row, "asc", name, members)
+        rows.append(row)
+    frame = _typed(pd.DataFrame(rows))
+    headings = {
+        "model": "model",
+        "mflops_published": "MFLOPs, paper",
+        "mflops_counted": "counted",
+        "mflops_difference": "difference",
+    }
+    sections = {f"Complexity at {'x'.join(map(str, ASC_INPUT))}": headings}
+    sections |= {_accuracy_title(config): _accuracy_headings(config) for config in configs}
+    write_table(folder, "table3", "Table III: acoustic scenes", [COUNTING_NOTE, ACCURACY_NOTE], frame, sections)
+
+
+def write_table4(folder, published_folder, counts, configs, members):
+    """Write Table IV: complexity and accuracy on sound events and images; arguments as `write_table3`."""
+    paper = published.read(published_folder, "table4")
+    names = published.networks(published_folder, "table4")
+    inputs = {"sed": {"128x201x1": SED_INPUT}, "ic": {"224x224x3": IC_PUBLISHED_INPUT}}
+    specs = {"128x201x1": CATALOGUE, "224x224x3": CATALOGUE}
+    for config in configs:
+        shape = _input_shape(config)
+        label = "x".join(str(extent) for extent in shape)
+        inputs[TASKS[config.data.source]][label], specs[label] = shape, network_specs(config)
+    labelled = {label: shape for by_label in inputs.values() for label, shape in by_label.items()}
+    counts.prepare(
+        [(name, CATALOGUE[name], ASC_INPUT) for name in names]
+        + [(name, specs[label][name], shape) for label, shape in labelled.items() for name in names]
+    )
+    rows = []
+    for paper_row, name in zip(paper.to_dict("records"), names, strict=True):
+        row = {"model": paper_row["model"], "network": name}
+        asc = counts.get(name, CATALOGUE[name], ASC_INPUT).mflops
+        for task, by_label in inputs.items():
+            convention = published_mflops(task, asc, CATALOGUE[name])
+            row[f"{task}_mflops_published"] = paper_row[f"{task}_mflops"]
+            row[f"{task}_mflops_published_convention"] = convention
+            row[f"{task}_mflops_difference"] = convention - paper_row[f"{task}_mflops"]
+            for label, shape in by_label.items():
+                counted = counts.get(name, specs[label][name], shape).mflops
+                row[f"{task}_mflops_counted_{label}"] = counted
+                row[f"{task}_mflops_counted_{label}_difference"] = counted - paper_row[f"{task}_mflops"]
+        row["convention"] = CONVENTION
+        for config in configs:
+            row |= _accuracy_columns(config, paper_row, TASKS[config.data.source], name, members)
+        rows.append(row)
+    frame = _typed(pd.DataFrame(rows))
+    notes = [
+        COUNTING_NOTE,
+        f"The paper's complexity columns were not counted at the tasks' own inputs: *{PUBLISHED_CONVENTION}* gives "
+        "them. The counted figures are those of the real graphs at the inputs named in their headings.",
+        ACCURACY_NOTE,
+    ]
+    sections = {f"Complexity, {task.upper()}": _complexity_headings(frame, task) for task in inputs}
+    sections |= {_accuracy_title(config): _accuracy_headings(config) for config in configs}
+    write_table(folder, "table4", "Table IV: complexity and accuracy", notes, frame, sections)
+
+
+def _complexity_headings(frame, task):
+    words = {
+        f"{task}_mflops_published": "MFLOPs, paper",
+        f"{task}_mflops_published_convention": "by its convention",
+        f"{task}_mflops_difference": "difference",
+    }
+    headings = {"model": "model"}
+    for column in frame.columns:
+        kind = column.removeprefix(f"{task}_mflops_counted_")
+        if column in words:
+            headings[column] = words[column]
+        elif kind != column:
+            headings[column] = "difference from the paper" if kind.endswith("_difference") else f"counted at {kind}"
+    return headings
+
+
+def _input_shape(config):
+    """Return (height, width, channels) of what the network's convolutions see."""
+    height, width, channels = config.data.sample_shape
+    return (*(config.data.resize_to or (height, width)), channels)
+
+
+def accuracy(records):
+    """Return mean, standard deviation (None below two runs) and best-epoch mean in percent, and the number of runs."""
+    last = pd.Series([100 * record["last"]["test_accuracy"] for record in records], dtype=float)
+    best = pd.Series([100 * record["best"]["test_accuracy"] for record in records], dtype=float)
+    return {
+        "mean": last.mean() if len(last) else None,
+        "std": last.std(ddof=1) if len(last) > 1 else None,
+        "best": best.mean() if len(best) else None,
+        "runs": len(last),
+    }
+
+
+def _accuracy_columns(config, paper_row, task, network, members):
+    runs = [record for record in members[config.name] if record["network"] == network]
+    figures = accuracy(runs)
+    mean = paper_row[f"{task}_accuracy_percent"]
+    return {
+        f"{config.name}_accuracy_published": mean,
+        f"{config.name}_accuracy_published_std": paper_row[f"{task}_accuracy_std"],
+        f"{config.name}_accuracy": figures["mean"],
+        f"{config.name}_accuracy_std": figures["std"],
+        f"{config.name}_runs": figures["runs"] or None,
+        f"{config.name}_accuracy_difference": figures["mean"] - mean if runs else None,
+        f"{config.name}_accuracy_best_epoch": figures["best"],
+    }
+
+
+def _typed(frame):
+    """Return the frame with types that empty columns have as well."""
+    for column in frame.columns:
+        if column.endswith("_runs"):
+            frame[column] = frame[column].astype("Int64")
+        elif "accuracy" in column:
+            frame[column] = frame[column].astype(float)
+    return frame
+
+
+def _accuracy_title(config):
+    return f"Accuracy, {config.data.description} (configs/{config.name}.yaml)"
+
+
+def _accuracy_headings(config):
+    return {
+        "model": "model",
+        f"{config.name}_accuracy_published": "paper, %",
+        f"{config.name}_accuracy_published_std": "std",
+        f"{config.name}_accuracy": "ours, %",
+        f"{config.name}_accuracy_std": "std",
+        f"{config.name}_runs": "runs",
+        f"{config.name}_accuracy_difference": "difference",
+        f"{config.name}_accuracy_best_epoch": "ours, best epoch, %",
+    }
+
+
+PAPER_TABLES = MappingProxyType({"table1": write_table1, "table3": write_table3, "table4": write_table4})
+"""What writes each of the paper's tables."""

@@ -1,0 +1,99 @@
+import io
+import struct
+
+import numpy as np
+import pytest
+import soundfile
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from compactnet.data.recordings import decode
+from compactnet.errors import InputError
+
+
+def sound(rate=22_050, channels=1, container="WAV", encoding="PCM_16", seconds=0.2):
+    time = np.arange(round(seconds * rate)) / rate
+    samples = np.stack([0.5 * np.sin(2 * np.pi * (300 + 100 * channel) * time) for channel in range(channels)], axis=1)
+    file = io.BytesIO()
+    soundfile.write(file, samples, rate, format=container, subtype=encoding)
+    return file.getvalue(), samples
+
+
+@pytest.mark.parametrize("rate", [8_000, 11_024, 22_050, 44_100, 48_000, 96_000, 192_000])
+@pytest.mark.parametrize("channels", [1, 2])
+@pytest.mark.parametrize("container", ["WAV", "WAVEX"])
+@pytest.mark.parametrize("encoding", ["PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE", "ULAW", "ALAW"])
+def test_every_rate_width_and_channel_count_is_read(rate, channels, container, encoding):
+    content, expected = sound(rate, channels, container, encoding)
+    samples, found = decode(content)
+    assert found == rate
+    assert samples.dtype == np.float32
+    np.testing.assert_allclose(samples, expected, atol={"PCM_U8": 0.01, "ULAW": 0.03, "ALAW": 0.03}.get(encoding, 1e-4))
+
+
+@pytest.mark.parametrize("encoding", ["IMA_ADPCM", "MS_ADPCM", "GSM610"])
+def test_compressed_wav_is_read(encoding):
+    content, expected = sound(8_000, 1, "WAV", encoding, seconds=1)
+    samples, _ = decode(content)
+    assert abs(len(samples) - len(expected)) < 1_100  # these encodings fill their last block
+    assert np.corrcoef(samples[1_000:6_000, 0], expected[1_000:6_000, 0])[0, 1] > 0.95
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.data())
+def test_a_wav_that_ends_early_is_refused_wherever_it_ends(data):
+    encoding = data.draw(st.sampled_from(["PCM_16", "PCM_24", "FLOAT"]))
+    container = data.draw(st.sampled_from(["WAV", "WAVEX"]))
+    content, _ = sound(channels=2, container=container, encoding=encoding)
+    end = data.draw(st.integers(0, len(content) - 65))
+    with pytest.raises(InputError, match=r"is truncated|is empty|not a sound file|holds no samples") as refusal:
+        decode(content[:end])
+    assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("length", [0xFFFFFFFF, 0x7FFFFFFF, 0x7FFFF000])
+def test_a_writer_that_did_not_know_the_length_is_believed(length):
+    content, expected = sound()
+    at = content.index(b"data") + 4
+    samples, _ = decode(content[:at] + struct.pack("<I", length) + content[at + 4 :])
+    assert len(samples) == len(expected)
+
+
+def test_a_header_that_counts_itself_is_forgiven():
+    content, expected = sound()
+    at = content.index(b"data") + 4
+    wrong = struct.unpack_from("<I", content, at)[0] + 36
+    samples, _ = decode(content[:at] + struct.pack("<I", wrong) + content[at + 4 :])
+    assert len(samples) == len(expected)
+
+
+def test_a_truncated_flac_is_refused():
+    content, _ = sound(container="FLAC", seconds=2)
+    with pytest.raises(InputError, match=r"is truncated|not a sound file"):
+        decode(content[: len(content) // 2])
+
+
+def not_finite(value):
+    file = io.BytesIO()
+    samples = np.zeros(1_000, np.float32)
+    samples[500] = value
+    soundfile.write(file, samples, 8_000, format="WAV", subtype="FLOAT")
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", r"is empty \(0 bytes\)"),
+        (b"<!DOCTYPE html><html>404</html>", "is a web page"),
+        (b"\n  <html><body>Log in</body></html>", "is a web page"),
+        (b"PK\x03\x04" + bytes(100), "is not a sound file that can be read"),
+        (sound(seconds=0)[0], "holds no samples"),
+        (not_finite(np.nan), "not finite"),
+        (not_finite(np.inf), "not finite"),
+    ],
+)
+def test_what_is_no_recording_is_refused(content, reason):
+    with pytest.raises(InputError, match=reason) as refusal:
+        decode(content)
+    assert "\n" not in str(refusal.value)
