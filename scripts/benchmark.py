@@ -2,10 +2,14 @@
 """Time the interchannel operation, the training step and log-mel on this machine, as ratios within one run."""
 
 import argparse
+import contextlib
 import dataclasses
 import os
+import statistics
+import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 import librosa
@@ -13,7 +17,9 @@ import numpy as np
 import soundfile
 
 from compactnet.commands import run_command
-from compactnet.data import SCENES, log_mel
+from compactnet.data import SCENES, dcase2019
+from compactnet.data.extraction import features_of
+from compactnet.data.feature_store import WORKER_ENVIRONMENT, FeatureStore
 from compactnet.errors import InputError
 from compactnet.experiments.environment import processor
 from compactnet.measure import speed
@@ -25,12 +31,18 @@ STEP_NETWORKS = ("xvgg8", "compact_vgg_sum_c2", "compact_vgg_max_c2")
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
-        "--part", choices=("operation", "step", "features", "all"), default="all", help="what to time (default: all)"
+        "--part",
+        choices=("operation", "step", "features", "clip", "all"),
+        default="all",
+        help="what to time (default: all; clip: one core's share of features, in this process)",
     )
     parser.add_argument("--rounds", type=int, default=30, help="timed calls of each candidate (default: 30)")
     options = parser.parse_args()
     if options.rounds < 3:
         raise InputError(f"--rounds takes a number of at least 3. Received: {options.rounds}")
+    if options.part == "clip":
+        _one_clip(options.rounds)
+        return
     if os.environ.get("KERAS_BACKEND", "tensorflow") != "tensorflow":
         raise InputError("The benchmark times TensorFlow: leave KERAS_BACKEND out or set it to tensorflow.")
     import tensorflow as tf
@@ -79,8 +91,51 @@ def _step(rounds):
 
 
 def _features(rounds):
-    """Time a generated clip in the format of acoustic scenes, from the file to the picture, beside librosa alone."""
+    """Time a generated clip in the format of acoustic scenes, from the file to the picture, and the feature store."""
+    print(
+        "\nLog-mel of a generated clip of 10 s, 48 kHz, stereo, 24 bit, from the file to the array, one core:",
+        flush=True,
+    )
+    for title, settings in (
+        ("with the memory settings of the feature store's processes", WORKER_ENVIRONMENT),
+        ("without", {}),
+    ):
+        print(f"  {title}, for all alike:", flush=True)
+        command = [sys.executable, __file__, "--part", "clip", "--rounds", str(rounds)]
+        subprocess.run(command, env={**os.environ, **settings}, check=True)
+    print("\nFeature store, clips a second once the processes run:", flush=True)
+    with _clip() as path:
+        seconds = {1: [], 2: []}
+        for _ in range(min(rounds, 5)):
+            for processes, times in seconds.items():
+                times.append((_fill(path, 300, processes) - _fill(path, 60, processes)) / 240)
+    one, two = (statistics.median(times) for times in seconds.values())
+    print(f"  one process {1 / one:.1f}, two {1 / two:.1f}: {one / two:.2f} times as many")
 
+
+@contextlib.contextmanager
+def _clip():
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "clip.wav"
+        noise = np.random.default_rng(0).normal(0, 0.1, (480_000, 2))
+        soundfile.write(path, np.clip(noise, -1, 1), 48_000, subtype="PCM_24")
+        yield path
+
+
+def _fill(path, count, processes):
+    """Return the seconds that `count` clips, all of them the same, take."""
+    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+        names = [f"{number}.wav" for number in range(count)]
+        for name in names:
+            os.link(path, Path(folder) / name)
+        store = FeatureStore(folder, "benchmark", folder, names, dcase2019.FEATURES)
+        began = time.perf_counter()
+        with open(os.devnull, "w") as nowhere:
+            store.fill(np.arange(count), processes, nowhere)
+        return time.perf_counter() - began
+
+
+def _one_clip(rounds):
     def reference(path, fft):
         samples, rate = librosa.load(path, sr=SCENES.sample_rate)
         return librosa.feature.melspectrogram(
@@ -94,28 +149,22 @@ def _features(rounds):
             n_mels=SCENES.bands,
         )
 
-    def read(path):
-        return soundfile.read(path, dtype="float32")
-
     def read_and_resample(path):
-        samples, rate = read(path)
+        samples, rate = soundfile.read(path, dtype="float32")
         mono = samples[:, 0] + samples[:, 1]
         return librosa.resample(mono, orig_sr=rate, target_sr=SCENES.sample_rate, res_type="soxr_hq")
 
-    print("\nLog-mel of a generated clip of 10 s, 48 kHz, stereo, 24 bit, from the file to the array:")
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "clip.wav"
-        noise = np.random.default_rng(0).normal(0, 0.1, (480_000, 2))
-        soundfile.write(path, np.clip(noise, -1, 1), 48_000, subtype="PCM_24")
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+    with _clip() as path:
         candidates = {
-            "ours": lambda: log_mel(*read(path)),
+            "ours": lambda: features_of(path, dcase2019.FEATURES, "float32"),
             "librosa, FFT 2048": lambda: reference(path, 2_048),
             "librosa, FFT 1724": lambda: reference(path, 1_724),
             "the floor, reading and resampling alone": lambda: read_and_resample(path),
         }
         timings = speed.interleaved(candidates, rounds)
     for name, (middle, low, high) in speed.ratios(timings, "ours").items():
-        print(f"  {name}: {1e3 * timings[name].median:.1f} ms, {middle:.2f} of ours ({low:.2f}-{high:.2f})")
+        print(f"    {name}: {1e3 * timings[name].median:.1f} ms, {middle:.2f} of ours ({low:.2f}-{high:.2f})")
 
 
 if __name__ == "__main__":

@@ -3,13 +3,16 @@ import http.server
 import io
 import tarfile
 import threading
+import zipfile
 from dataclasses import replace
 
 import pytest
 
+from compactnet.data import dcase2019, urbansound8k
 from compactnet.data.cifar10 import DOWNLOAD
 from compactnet.data.download import Archive, fetch
 from compactnet.errors import InputError
+from tests.scripts.calls import call
 
 
 def archive_bytes(folder="cifar-10-batches-py"):
@@ -22,7 +25,20 @@ def archive_bytes(folder="cifar-10-batches-py"):
     return buffer.getvalue()
 
 
+def zip_bytes(files, folder="scenes"):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, content in files.items():
+            archive.writestr(f"{folder}/{name}", content)
+    return buffer.getvalue()
+
+
 WHOLE = archive_bytes()
+PARTS = {
+    "scenes.meta.zip": zip_bytes({"meta.csv": b"filename", "LICENSE": b"free"}),
+    "scenes.audio.1.zip": zip_bytes({"audio/a.wav": b"first", "LICENSE": b"free"}),
+    "scenes.audio.2.zip": zip_bytes({"audio/b.wav": b"second"}),
+}
 FOREIGN = archive_bytes("elsewhere")
 PAGE = b"<!DOCTYPE html><html><body>Please log in</body></html>"
 
@@ -35,7 +51,8 @@ class Server(http.server.BaseHTTPRequestHandler):
         if self.path.startswith("/missing"):
             self.send_error(404)
             return
-        content = {"/page": PAGE, "/foreign": FOREIGN}.get("/" + self.path.split("/")[1], WHOLE)
+        name = self.path.split("/")[-1].split("?")[0]
+        content = {"/page": PAGE, "/foreign": FOREIGN}.get("/" + self.path.split("/")[1], PARTS.get(name, WHOLE))
         self.send_response(200)
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
@@ -111,3 +128,60 @@ def test_a_folder_that_cannot_be_made_is_named(server, tmp_path):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(InputError, match="file"):
         fetch(archive_at(server, "whole"), tmp_path / "file" / "data", progress=False)
+
+
+def parts_at(server, folders):
+    """A data set in three archives, each below a folder that says how the server answers."""
+    archives = tuple(
+        Archive(f"{server}/{folder}/{name}?download=1", hashlib.md5(content).hexdigest())
+        for folder, (name, content) in zip(folders, PARTS.items(), strict=True)
+    )
+    return replace(DOWNLOAD, archives=archives, folder="scenes")
+
+
+def files(folder):
+    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+
+
+def test_archives_fill_one_folder_and_those_unpacked_are_skipped(server, tmp_path):
+    before = Server.requests
+    with pytest.raises(InputError, match=r"scenes\.audio\.2\.zip.* answered 404"):
+        fetch(parts_at(server, ("whole", "whole", "missing")), tmp_path, progress=False)
+    assert Server.requests == before + 3
+    assert {"scenes/meta.csv", "scenes/audio/a.wav"} < files(tmp_path)
+    target = fetch(parts_at(server, ("whole", "whole", "whole")), tmp_path, progress=False)
+    assert Server.requests == before + 4
+    assert (target / "audio" / "a.wav").read_bytes() == b"first"
+    assert (target / "audio" / "b.wav").read_bytes() == b"second"
+    stamps = {f"scenes/.downloaded/{name}" for name in PARTS}
+    assert files(tmp_path) == {"scenes/meta.csv", "scenes/LICENSE", "scenes/audio/a.wav", "scenes/audio/b.wav"} | stamps
+    fetch(parts_at(server, ("missing",) * 3), tmp_path, progress=False)
+    assert Server.requests == before + 4
+
+
+def test_a_damaged_zip_is_refused_and_leaves_nothing(server, tmp_path):
+    content = b"PK" + bytes(2_000)
+    (tmp_path / "broken.zip").write_bytes(content)
+    archive = Archive(f"{server}/whole/broken.zip", hashlib.md5(content).hexdigest())
+    with pytest.raises(InputError, match=r"broken\.zip could not be unpacked"):
+        fetch(replace(DOWNLOAD, archives=(archive,), folder="scenes"), tmp_path, progress=False)
+    assert left_over(tmp_path) == ["broken.zip"]
+
+
+@pytest.mark.parametrize(("download", "count"), [(dcase2019.DOWNLOAD, 23), (urbansound8k.DOWNLOAD, 1), (DOWNLOAD, 1)])
+def test_official_archives_have_names_and_checksums(download, count):
+    assert len(download.archives) == count
+    assert len({archive.md5 for archive in download.archives}) == count
+    for archive in download.archives:
+        assert archive.url.startswith("https://")
+        assert archive.name.endswith((".zip", ".tar.gz"))
+        assert len(archive.md5) == 32
+
+
+def test_the_size_and_the_licence_are_said_beforehand(server, tmp_path, capsys):
+    (tmp_path / "file").write_text("in the way")
+    for task, size in (("asc", "35 GB in 23 archives"), ("sed", "6 GB in 1 archive,"), ("ic", "0.17 GB")):
+        assert call("download", task, "--data", tmp_path / "file" / "data") == 2
+        said = capsys.readouterr().out
+        assert size in said
+        assert "Licence: " in said

@@ -126,13 +126,14 @@ def test_bad_clips_are_all_named_and_the_others_kept(tmp_path):
     (tmp_path / clips[1]).write_bytes(b"")
     (tmp_path / clips[2]).write_bytes((tmp_path / clips[2]).read_bytes()[:300])
     (tmp_path / clips[4]).write_text("<html>not found</html>")
+    soundfile.write(tmp_path / clips[5], np.array([0.1] * 500 + [np.nan]), 8_000, subtype="FLOAT")
     (tmp_path / clips[6]).unlink()
     store = small_store(tmp_path, (tmp_path, clips))
     problems = store.fill(np.arange(8))
-    assert list(problems) == [1, 2, 4, 6]
-    for row, words in {1: "empty", 2: "truncated", 4: "web page", 6: "missing"}.items():
+    assert list(problems) == [1, 2, 4, 5, 6]
+    for row, words in {1: "empty", 2: "truncated", 4: "web page", 5: "not finite", 6: "missing"}.items():
         assert words in problems[row]
-    assert pd.read_csv(store.folder / "index.csv")["row"].tolist() == [0, 3, 5, 7]
+    assert pd.read_csv(store.folder / "index.csv")["row"].tolist() == [0, 3, 7]
     write_clips(tmp_path, 8)
     assert store.fill(np.arange(8)) == {}
 

@@ -4,7 +4,7 @@ import csv
 
 import pytest
 
-from compactnet.data import cifar10
+from compactnet.data import cifar10, dcase2019, urbansound8k
 from compactnet.data.dataset import fingerprint
 from compactnet.errors import InputError
 from compactnet.experiments.config import load_config, load_shipped
@@ -23,10 +23,12 @@ def ic(repository):
     return load_config(repository / "configs" / "ic.yaml")
 
 
-def made_up(config, network, seed=0, last=0.8, best=0.95, content=OFFICIAL, finished="2020-01-01"):
-    (cell,) = (cell for cell in cells(config, content, only=[network]) if cell.seed == seed)
+def made_up(config, network, seed=0, last=0.8, best=0.95, content=OFFICIAL, finished="2020-01-01", part="", used=None):
+    (cell,) = (cell for cell in cells(config, content, only=[network]) if (cell.seed, cell.part) == (seed, part))
     assert best >= last
     total = {"train": {"used": 50_000, "total": 50_000}, "test": {"used": 10_000, "total": 10_000}}
+    for side, count in (used or {}).items():
+        total[side]["used"] = count
     return {
         "format": 1,
         "study": config.name,
@@ -230,3 +232,97 @@ def test_every_row_of_the_paper_has_its_network(repository):
             assert published.network_of(model) in CATALOGUE
     with pytest.raises(InputError, match=r"nowhere/table1\.csv are missing"):
         published.read("nowhere", "table1")
+
+
+@pytest.fixture(scope="module")
+def asc(repository):
+    return load_config(repository / "configs" / "asc.yaml")
+
+
+@pytest.fixture(scope="module")
+def sed(repository):
+    return load_config(repository / "configs" / "sed.yaml")
+
+
+@pytest.fixture(scope="module")
+def ten_folds(repository):
+    return load_config(repository / "configs" / "sed-10fold.yaml")
+
+
+SCENES, EVENTS = f"{dcase2019.OFFICIAL_METADATA}:content", f"{urbansound8k.OFFICIAL_METADATA}:content"
+
+
+def test_table3_sets_ours_beside_the_papers(asc, write):
+    records = [made_up(asc, "resnet50", seed, last, content=SCENES) for seed, last in enumerate((0.66, 0.68))]
+    folder = write(records, [asc], paper_tables=("table3",))
+    table = rows(folder / "table3.csv")
+    assert len(table) == 13
+    assert table["resnet50"]["asc_accuracy_published"] == "66.44"
+    assert table["resnet50"]["asc_accuracy"] == "67.00"
+    assert table["resnet50"]["asc_runs"] == "2"
+    assert table["resnet50"]["asc_accuracy_difference"] == "0.56"
+    assert abs(float(table["resnet50"]["mflops_difference"])) < 0.06
+    assert table["vgg8"]["asc_accuracy"] == ""
+    assert "TAU Urban Acoustic Scenes 2019, fold 1 (configs/asc.yaml)" in (folder / "table3.md").read_text()
+    assert not (folder / "study_asc.md").exists()
+
+
+def test_networks_that_the_papers_table_lacks_have_a_table_of_their_own(asc, write):
+    records = [made_up(asc, name, content=SCENES) for name in ("vgg8", "compact_vgg_sum_c8", "mobilenet_v1_025")]
+    folder = write(records, [asc], paper_tables=("table3",))
+    assert set(rows(folder / "study_asc.csv")) == {"compact_vgg_sum_c8", "mobilenet_v1_025"}
+
+
+def test_table4_has_the_events_and_their_ten_folds_apart(sed, ten_folds, ic, write):
+    records = [made_up(sed, "xvgg8", last=0.8, content=EVENTS, part="fold10")]
+    records += [
+        made_up(ten_folds, "xvgg8", last=0.5 + fold / 100, content=EVENTS, part=f"fold{fold}") for fold in range(1, 11)
+    ]
+    folder = write(records, [sed, ten_folds, ic], paper_tables=("table4",))
+    row = rows(folder / "table4.csv")["xvgg8"]
+    assert (row["sed_accuracy"], row["sed_runs"]) == ("80.00", "1")
+    assert (row["sed-10fold_accuracy"], row["sed-10fold_runs"]) == ("55.50", "10")
+    assert row["sed_accuracy_published"] == row["sed-10fold_accuracy_published"] == "81.42"
+    assert row["ic_accuracy"] == ""
+    text = (folder / "table4.md").read_text()
+    assert "Accuracy, UrbanSound8K, fold 10 held out (configs/sed.yaml)" in text
+    assert "Accuracy, UrbanSound8K, each of 10 folds held out in turn (configs/sed-10fold.yaml)" in text
+
+
+def test_a_subset_of_the_clips_never_stands_beside_the_paper_and_says_how_many(sed, ic, write, repository):
+    part = load_config(repository / "configs" / "sed.yaml", ["data.subset=true"])
+    used = {"train": 600, "test": 30}
+    record = made_up(part, "xvgg8", last=0.4321, content="other:content", part="fold10", used=used)
+    folder = write([record], [sed, ic], paper_tables=("table4",))
+    assert rows(folder / "table4.csv")["xvgg8"]["sed_accuracy"] == ""
+    row = rows(folder / "reduced_budget.csv")["xvgg8"]
+    assert row["samples_used"] == "630 of 60,000 clips"
+    assert row["test_folds"] == "10"
+    assert row["changed_from_the_config"] == "data.subset=True"
+
+
+@pytest.mark.parametrize("changes", [["data.skip_bad=true"], ["data.normalization=global"], ["data.features.hop=441"]])
+def test_other_features_and_skipped_clips_are_kept_apart_too(sed, repository, changes):
+    changed = load_config(repository / "configs" / "sed.yaml", changes)
+    members, others = sort_records([made_up(changed, "xvgg8", content=EVENTS, part="fold10")], [sed])
+    assert members["sed"] == []
+    assert len(others) == 1
+
+
+def test_metadata_that_are_not_the_official_ones_are_kept_apart(sed):
+    members, others = sort_records([made_up(sed, "xvgg8", content="edited:content", part="fold10")], [sed])
+    assert members["sed"] == []
+    assert len(others) == 1
+
+
+def test_a_fold_that_the_config_does_not_plan_is_a_row_of_its_own(sed, write, repository):
+    other = load_config(repository / "configs" / "sed.yaml", ["data.test_folds=[3]"])
+    short = load_config(repository / "configs" / "sed.yaml", ["training.epochs=2"])
+    records = [made_up(other, "xvgg8", content=EVENTS, part="fold3")]
+    records += [made_up(short, "xvgg8", seed, content=EVENTS, part="fold10") for seed in (0, 1)]
+    folder = write(records, [sed], paper_tables=())
+    with (folder / "reduced_budget.csv").open(newline="") as file:
+        found = {row["test_folds"]: row for row in csv.DictReader(file)}
+    assert found["10"]["runs"] == "2"
+    assert found["3"]["runs"] == "1"
+    assert found["3"]["changed_from_the_config"] == "data.test_folds=[3]"

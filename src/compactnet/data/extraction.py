@@ -41,7 +41,10 @@ def features_of(path, config, storage):
     except OSError as error:
         raise InputError(f"cannot be read ({error.strerror}).") from error
     samples, sample_rate = decode(content)
-    features = log_mel(samples, sample_rate, config).astype(storage)
+    try:
+        features = log_mel(samples, sample_rate, config).astype(storage)
+    except InputError as error:
+        raise InputError(f"cannot be used: {error}") from error
     return np.ascontiguousarray(features), (status.st_size, status.st_mtime_ns, zlib.crc32(content))
 
 

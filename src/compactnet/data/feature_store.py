@@ -19,6 +19,7 @@ import sys
 import threading
 import zlib
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
@@ -35,6 +36,18 @@ COLUMNS = ("row", "bytes", "modified_ns", "file_crc32", "features_crc32")
 
 CLIPS_AT_ONCE = 4
 """Clips handed to a process at once, so that it need not wait for the next."""
+
+WORKER_ENVIRONMENT = MappingProxyType(
+    {
+        # Each process has a core of its own.
+        "OMP_NUM_THREADS": "1",
+        "OPENBLAS_NUM_THREADS": "1",
+        "MKL_NUM_THREADS": "1",
+        # glibc keeps the arrays' memory from clip to clip, instead of giving it back and faulting it in again.
+        "MALLOC_MMAP_THRESHOLD_": str(2**28),
+        "MALLOC_TRIM_THRESHOLD_": str(2**28),
+    }
+)
 
 
 class FeatureStore:
@@ -98,6 +111,9 @@ class FeatureStore:
             if not self._is_whole():
                 self._create()
             interrupted = (self.folder / JOURNAL).exists()
+            if interrupted:
+                with (self.folder / JOURNAL).open("a") as journal:
+                    journal.write("\n")  # ends a line that was cut short, so that the next stands alone
             index = _merged(self._read(INDEX), self._checked(self._read(JOURNAL)) if interrupted else None)
             missing = self._missing(rows, index)
             problems = self._extract(missing, processes, stream or sys.stderr) if len(missing) else {}
@@ -172,9 +188,11 @@ class FeatureStore:
             text = (self.folder / name).read_text(encoding="utf-8")
         except FileNotFoundError:
             text = ""
-        # The heading is no numbers, and a line that a full disk cut short has no end.
-        lines = [line.split(",", len(COLUMNS))[: len(COLUMNS)] for line in text.split("\n")[:-1]]
-        values = [[int(text) for text in line] for line in lines if len(line) == len(COLUMNS) and line[0].isdigit()]
+        # The index names the clip as well. The heading is no numbers, and a line that a full disk cut short is shorter.
+        fields = len(COLUMNS) + (name == INDEX)
+        lines = [line.split(",", len(COLUMNS)) for line in text.split("\n")[:-1]]
+        figures = [line[: len(COLUMNS)] for line in lines if len(line) == fields]
+        values = [[int(figure) for figure in line] for line in figures if all(figure.isdigit() for figure in line)]
         frame = pd.DataFrame(np.array(values, dtype=np.int64).reshape(-1, len(COLUMNS)), columns=list(COLUMNS))
         return frame.drop_duplicates("row", keep="last").set_index("row")
 
@@ -222,7 +240,8 @@ class FeatureStore:
         }
         replies, problems = queue.SimpleQueue(), {}
         workers = [_Worker(job, chunks, replies) for _ in range(processes)]
-        pause = 0.2 if stream.isatty() else 30.0
+        # Without a terminal a bar is a line in a log: seldom is enough, and none where the work is short.
+        pause, delay = (0.2, 0) if stream.isatty() else (30.0, 30.0)
         bar = tqdm(
             total=len(rows),
             desc="features",
@@ -230,6 +249,7 @@ class FeatureStore:
             file=stream,
             mininterval=pause,
             maxinterval=pause,
+            delay=delay,
             dynamic_ncols=True,
         )
         try:
@@ -270,8 +290,7 @@ class _Worker:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            # Each process has a core of its own.
-            env={**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"},
+            env={**os.environ, **WORKER_ENVIRONMENT},
         )
         self._thread = threading.Thread(target=self._feed, args=(job,), daemon=True)
         self._thread.start()

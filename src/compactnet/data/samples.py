@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import soundfile
+from scipy.io import wavfile
 
 from compactnet.data import cifar10, dcase2019, urbansound8k
 from compactnet.data.dataset import GENERATED_MANIFEST
@@ -213,13 +214,13 @@ def _write_events(target, wanted):
                 rate, channels, container, encoding = SOUND_FILES[len(rows) * 7 % len(SOUND_FILES)]
                 samples = _fading_tone(number, wanted["seconds"] * generator.uniform(0.3, 1.0), rate, generator)
                 name = f"{recording}-{number}-0-{clip}.wav"
-                soundfile.write(
-                    target / "audio" / f"fold{fold}" / name,
-                    np.repeat(samples[:, None], channels, axis=1),
-                    rate,
-                    subtype=encoding,
-                    format=container,
-                )
+                path = target / "audio" / f"fold{fold}" / name
+                samples = np.repeat(samples[:, None], channels, axis=1)
+                if encoding == "FLOAT":
+                    # libsndfile would put the time of writing into such a file, and no two would be alike.
+                    wavfile.write(path, rate, samples.astype(np.float32))
+                else:
+                    soundfile.write(path, samples, rate, subtype=encoding, format=container)
                 rows.append(
                     {
                         "slice_file_name": name,
