@@ -211,7 +211,7 @@ def _write_events(target, wanted):
         for number, label in enumerate(urbansound8k.CLASS_NAMES):
             for clip in range(wanted["clips"]):
                 recording = 1_000_000 + len(rows)
-                rate, channels, container, encoding = SOUND_FILES[len(rows) * 7 % len(SOUND_FILES)]
+                rate, channels, container, encoding = SOUND_FILES[(len(rows) + fold) % len(SOUND_FILES)]
                 samples = _fading_tone(number, wanted["seconds"] * generator.uniform(0.3, 1.0), rate, generator)
                 name = f"{recording}-{number}-0-{clip}.wav"
                 path = target / "audio" / f"fold{fold}" / name
