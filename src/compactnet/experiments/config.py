@@ -352,13 +352,12 @@ def load_config(path, changes=()):
 
 
 def load_shipped(folder):
-    """Return the configs that the tables are made for: those of the paper and of the ablations.
+    """Return the configs that the tables are made for: those of the paper, of the ablations and of generated data.
 
     Args:
         folder: The repository's `configs`.
     """
-    folder = Path(folder)
-    return [load_config(path) for path in sorted([*folder.glob("*.yaml"), *(folder / "ablations").glob("*.yaml")])]
+    return [load_config(path) for path in sorted(Path(folder).rglob("*.yaml"))]
 
 
 def _apply(content, change):
