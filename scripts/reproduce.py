@@ -5,7 +5,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from compactnet.commands import run_command
+from compactnet.commands import chatter_held_back, run_command
 from compactnet.errors import InputError
 from compactnet.experiments.config import load_config, load_shipped
 from compactnet.experiments.launcher import launch
@@ -55,8 +55,10 @@ def main():
         known.append(unchanged.model_copy(update={"table": None}))
     paper_tables = tuple(shipped.table for shipped in known if shipped.name == config.name and shipped.table)
     # What is wrong with the networks is said before the data are read, which may take long.
-    for name, spec in {cell.network: cell.spec for cell in cells(config, "", options.only, options.seeds)}.items():
-        build_network(config, spec, name)
+    networks = {cell.network: cell.spec for cell in cells(config, "", options.only, options.seeds)}
+    with chatter_held_back():
+        for name, spec in networks.items():
+            build_network(config, spec, name)
     dataset = config.data.load(options.data)
     for remark in dataset.remarks:
         print(remark)

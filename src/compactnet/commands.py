@@ -3,6 +3,7 @@
 Scripts import this module before any other of the package, because Keras looks for its backend when it is imported.
 """
 
+import contextlib
 import importlib
 import importlib.util
 import os
@@ -14,8 +15,9 @@ from compactnet.errors import InputError
 BACKENDS = ("tensorflow", "jax", "torch")
 
 
-def _import_keras():
-    """Import Keras once; what its backend prints at start-up is shown only if the import fails.
+@contextlib.contextmanager
+def chatter_held_back():
+    """Hold back what libraries print to standard error, unless the block fails by more than an `InputError`.
 
     TensorFlow writes there before any of its own switches is read, and an error of ours would drown in it.
     """
@@ -24,7 +26,9 @@ def _import_keras():
     with tempfile.TemporaryFile() as chatter:
         os.dup2(chatter.fileno(), 2)
         try:
-            importlib.import_module("keras")
+            yield
+        except InputError:
+            raise
         except BaseException:
             chatter.seek(0)
             os.write(kept, chatter.read())
@@ -42,7 +46,8 @@ if _backend not in BACKENDS or importlib.util.find_spec(_backend) is None:
     )
     raise SystemExit(2)
 if "keras" not in sys.modules:
-    _import_keras()
+    with chatter_held_back():
+        importlib.import_module("keras")
 
 
 def run_command(main):

@@ -166,8 +166,8 @@ def test_the_real_batches_are_the_official_ones(real_data):
     assert np.bincount(dataset.test.labels).tolist() == [1_000] * 10
     assert not dataset.generated
     # The channel means of CIFAR-10 that the literature gives, in units of 1/255.
-    np.testing.assert_allclose(dataset.mean / 255, [0.4914, 0.4822, 0.4465], atol=1e-4)
-    np.testing.assert_allclose(dataset.deviation / 255, [0.2470, 0.2435, 0.2616], atol=1e-4)
+    np.testing.assert_allclose(dataset.mean.ravel() / 255, [0.4914, 0.4822, 0.4465], atol=1e-4)
+    np.testing.assert_allclose(dataset.deviation.ravel() / 255, [0.2470, 0.2435, 0.2616], atol=1e-4)
 
 
 def test_a_real_batch_with_one_byte_changed_is_refused(real_data, tmp_path):

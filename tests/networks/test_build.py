@@ -133,7 +133,7 @@ def test_fewer_than_two_classes_or_no_integer_are_refused(classes):
 def test_an_input_shape_of_another_rank_is_refused(shape):
     message = refusal(lambda: build("mobilenet_v1_025", shape))
     assert "`input_shape` must be a tuple of 3 integers" in message
-    assert f"input_shape={shape!r}" in message
+    assert " ".join(f"input_shape={shape!r}".split()) in message
 
 
 @pytest.mark.parametrize("extent", [0, -1, 32.0, None, True, "32"])
