@@ -115,7 +115,7 @@ class FeatureStore:
             if not self._is_whole():
                 self._create()
             interrupted = (self.folder / JOURNAL).exists()
-            if interrupted:
+            if interrupted and not (self.folder / JOURNAL).read_bytes().endswith(b"\n"):
                 with (self.folder / JOURNAL).open("a") as journal:
                     journal.write("\n")  # ends a line that was cut short, so that the next stands alone
             index = _merged(self._read(INDEX), self._checked(self._read(JOURNAL)) if interrupted else None)
