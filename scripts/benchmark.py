@@ -154,7 +154,8 @@ def _one_clip(rounds):
         mono = samples[:, 0] + samples[:, 1]
         return librosa.resample(mono, orig_sr=rate, target_sr=SCENES.sample_rate, res_type="soxr_hq")
 
-    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     with _clip() as path:
         candidates = {
             "ours": lambda: features_of(path, dcase2019.FEATURES, "float32"),

@@ -104,22 +104,58 @@ def test_the_fingerprint_follows_content_labels_and_sides(folder):
     assert dcase2019.load(folder, SETTINGS).fingerprint.split(":")[0] != after.split(":")[0]
 
 
-def test_other_sets_of_the_layout_load_with_their_labels(folder):
-    """TUT 2018 as it is; TUT 2017 with files ending in .txt and no headings, and labels of its own."""
-    root = folder / "TUT-acoustic-scenes-2017-development"
+HEADLESS = {"meta": 3, "evaluation_setup/fold1_train": 2, "evaluation_setup/fold1_evaluate": 2}
+"""The lists that some data sets have as .txt without headings, and how many columns they have."""
+
+
+@pytest.mark.parametrize(
+    ("name", "headless"),
+    [
+        ("TUT-acoustic-scenes-2017-development", list(HEADLESS)),
+        ("TUT-urban-acoustic-scenes-2018-development", list(HEADLESS)[1:]),
+        ("TAU-urban-acoustic-scenes-2020-mobile-development", []),
+    ],
+)
+def test_other_sets_of_the_layout_load_with_their_labels(folder, name, headless):
+    root = folder / name
     shutil.copytree(folder / dcase2019.FOLDER, root)
     labels = dict(zip(dcase2019.LABELS, ("beach", "cafe/restaurant", *dcase2019.LABELS[2:]), strict=True))
-    for name, columns in (("meta", 3), ("evaluation_setup/fold1_train", 2), ("evaluation_setup/fold1_evaluate", 2)):
-        table = pd.read_csv(root / f"{name}.csv", sep="\t")
+    for stem, columns in HEADLESS.items():
+        table = pd.read_csv(root / f"{stem}.csv", sep="\t")
         table["scene_label"] = table["scene_label"].map(labels)
-        table.iloc[:, :columns].to_csv(root / f"{name}.txt", sep="\t", header=False, index=False)
-        (root / f"{name}.csv").unlink()
+        table.to_csv(root / f"{stem}.csv", sep="\t", index=False)
+        if stem in headless:
+            table.iloc[:, :columns].to_csv(root / f"{stem}.txt", sep="\t", header=False, index=False)
+            (root / f"{stem}.csv").unlink()
     known = (*labels.values(), "forest_path")
-    dataset = dcase2019.load(folder, SETTINGS, archive=root.name, labels=known)
+    dataset = dcase2019.load(folder, SETTINGS, archive=name, labels=known)
     assert dataset.class_names == known
     assert np.bincount(dataset.train.labels, minlength=11).tolist() == [2] * 10 + [0]
     with pytest.raises(InputError, match="'beach', which is not in the label set"):
-        dcase2019.load(folder, SETTINGS, archive=root.name)
+        dcase2019.load(folder, SETTINGS, archive=name)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda text: text.replace("\n", "\r\n").encode(), None),
+        (lambda text: b"\xef\xbb\xbf" + text.encode(), None),
+        (lambda text: text.replace("\t", ",").encode(), "has no column 'filename'"),
+        (lambda text: text.replace("airport\t", "\t", 1).encode(), "has the label ''"),
+        (lambda text: text.replace("airport", "a\xe9roport").encode("latin-1"), "cannot be read as a table"),
+        (lambda text: b"", "cannot be read as a table"),
+    ],
+    ids=["windows", "byte order mark", "commas", "empty cell", "latin-1", "empty"],
+)
+def test_odd_ways_to_write_a_table(folder, change, reason):
+    path = scenes(folder, "meta.csv")
+    path.write_bytes(change(path.read_text()))
+    if reason is None:
+        assert len(dcase2019.load(folder, SETTINGS).train) == 20
+        return
+    with pytest.raises(InputError, match=reason) as refusal:
+        dcase2019.load(folder, SETTINGS)
+    assert all("\n" not in line for line in refusal.value.lines)
 
 
 def test_clips_may_be_missing_only_where_that_is_said(folder):

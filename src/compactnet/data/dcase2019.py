@@ -4,6 +4,8 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
+
 from compactnet.data.clips import AudioSettings, Clips, check_manifest, label_numbers, load_clips, read_table
 from compactnet.data.download import Archive, Download
 from compactnet.data.log_mel import SCENES
@@ -65,7 +67,8 @@ OFFICIAL_METADATA = "7bf439ead5a2aaca9c05bf83fa29cc0e57863a0a9a3cf0ea00888d8f816
 def load(folder, settings=None, archive=FOLDER, labels=LABELS, fold=1):
     """Read scenes in the official layout: audio/, meta.csv, evaluation_setup/fold1_train.csv and fold1_evaluate.csv.
 
-    TUT 2018 and TAU 2020 Mobile have the same layout; TUT 2017 has files ending in .txt, without headings.
+    TAU 2020 Mobile has the same layout; TUT 2018 and TUT 2017 have some or all of these lists ending in .txt, without
+    headings.
 
     Args:
         folder: The data folder.
@@ -85,18 +88,14 @@ def load(folder, settings=None, archive=FOLDER, labels=LABELS, fold=1):
     root = Path(folder) / archive
     command = "`make reproduce-sample`" if settings.generated else f"`make data-asc DATA={folder}`"
     check_manifest(root, settings.generated, command)
-    headless = not (root / "meta.csv").exists() and (root / "meta.txt").exists()
-    ending, columns = ("txt", ["filename", "scene_label", "identifier"]) if headless else ("csv", None)
-    meta_path = root / f"meta.{ending}"
-    meta = read_table(meta_path, "\t", ["filename", "scene_label", "identifier"], command, columns)
+    meta_path, meta = _listed(root / "meta", ["filename", "scene_label", "identifier"], command)
     for name in meta["filename"]:
         if not re.fullmatch(r"audio/[^/\\]+", name):
             raise InputError(f"{meta_path} names the file {name!r}; files are directly below audio/. Correct the row.")
     numbers = label_numbers(meta_path, meta["filename"], meta["scene_label"], labels)
-    division = meta["filename"].map({}).astype(object)
+    division = pd.Series(None, index=meta.index, dtype=object)
     for side, name in (("train", f"fold{fold}_train"), ("test", f"fold{fold}_evaluate")):
-        path = root / "evaluation_setup" / f"{name}.{ending}"
-        listed = read_table(path, "\t", ["filename", "scene_label"], command, columns and columns[:2])
+        path, listed = _listed(root / "evaluation_setup" / name, ["filename", "scene_label"], command)
         _check_split(path, listed, meta, meta_path)
         both = listed["filename"][listed["filename"].isin(meta["filename"][division.notna()])]
         if len(both):
@@ -105,6 +104,15 @@ def load(folder, settings=None, archive=FOLDER, labels=LABELS, fold=1):
     table = meta.rename(columns={"filename": "path", "identifier": "origin"})[["path", "origin"]]
     clips = Clips(root, table.assign(label=numbers, division=division), tuple(labels), "recording locations", command)
     return load_clips(clips, settings, Path(folder) / "features", ["train"], ["test"], origins_apart=True)
+
+
+def _listed(stem, columns, command):
+    """Return the path and the table of a list: `stem`.csv with headings or, where that is missing, .txt without."""
+    path = stem.with_name(f"{stem.name}.txt")
+    if path.exists() and not stem.with_name(f"{stem.name}.csv").exists():
+        return path, read_table(path, "\t", columns, command, names=columns)
+    path = stem.with_name(f"{stem.name}.csv")
+    return path, read_table(path, "\t", columns, command)
 
 
 def _check_split(path, listed, meta, meta_path):

@@ -230,7 +230,7 @@ class FeatureStore:
             chunks.put(
                 [(int(row), str(self._audio_folder / self._clips[row])) for row in rows[start : start + CLIPS_AT_ONCE]]
             )
-        processes = min(processes or len(os.sched_getaffinity(0)), chunks.qsize())
+        processes = min(processes or available_cores(), chunks.qsize())
         job = {
             "config": dataclasses.asdict(self._config),
             "storage": self._type.name,
@@ -268,6 +268,12 @@ class FeatureStore:
             for worker in workers:
                 worker.stop()
         return dict(sorted(problems.items()))
+
+
+def available_cores():
+    """Return how many processor cores this process may use."""
+    # Not every system tells what a process is held to.
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _merged(index, journal):
