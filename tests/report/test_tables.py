@@ -326,3 +326,11 @@ def test_a_fold_that_the_config_does_not_plan_is_a_row_of_its_own(sed, write, re
     assert found["10"]["runs"] == "2"
     assert found["3"]["runs"] == "1"
     assert found["3"]["changed_from_the_config"] == "data.test_folds=[3]"
+
+
+def test_a_data_set_that_shares_the_layout_has_its_own_name(asc, write, repository):
+    other = load_config(repository / "configs" / "asc.yaml", ["data.archive=TUT-acoustic-scenes-2017-development"])
+    folder = write([made_up(other, "vgg8", content="other:content")], [asc], paper_tables=("table3",))
+    row = rows(folder / "reduced_budget.csv")["vgg8"]
+    assert row["data"] == "TUT-acoustic-scenes-2017-development"
+    assert rows(folder / "table3.csv")["vgg8"]["asc_accuracy"] == ""

@@ -34,6 +34,9 @@ ARRAY, INDEX, JOURNAL, LOCK, DESCRIPTION = "features.npy", "index.csv", "journal
 COLUMNS = ("row", "bytes", "modified_ns", "file_crc32", "features_crc32")
 """Columns of the journal: which row, what file it was made of, and a checksum of what is in it."""
 
+FORMAT = 1
+"""Goes up when the same config would give other features than before, so that old stores are left aside."""
+
 CLIPS_AT_ONCE = 4
 """Clips handed to a process at once, so that it need not wait for the next."""
 
@@ -72,6 +75,7 @@ class FeatureStore:
         self._audio_folder, self._clips, self._config = Path(audio_folder), list(clips), config
         self._shape, self._type = (len(self._clips), config.bands, config.frames), np.dtype(storage)
         description = {
+            "format": FORMAT,
             "title": title,
             "features": dataclasses.asdict(config),
             "storage": storage,

@@ -20,7 +20,7 @@ def describe():
         "versions": {
             "python": platform.python_version(),
             "compactnet": compactnet.__version__,
-            **{package: _version(package) for package in ("keras", "numpy", backend)},
+            **{package: _version(package) for package in ("keras", "numpy", "scipy", "librosa", "soxr", backend)},
         },
         "processor": processor(),
         "cores": os.cpu_count(),

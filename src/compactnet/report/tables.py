@@ -125,7 +125,7 @@ def runs_table(records, planned):
                 "study": first["study"],
                 "network": first["network"],
                 "model": first["title"],
-                "data": SECTIONS[data["source"]].title + (" layout, generated data" if data["generated"] else ""),
+                "data": _data_title(data),
                 "test_folds": " ".join(map(str, folds)),
                 "epochs": training["epochs"],
                 "samples_used": f"{used:,} of {total:,} {SECTIONS[data['source']].samples}",
@@ -150,6 +150,14 @@ def runs_table(records, planned):
     rank = frame["network"].map(lambda name: order.index(name) if name in order else len(order))
     keys = pd.DataFrame({"study": frame["study"], "rank": rank, "network": frame["network"], "epochs": frame["epochs"]})
     return frame.loc[keys.sort_values(list(keys.columns), kind="stable").index]
+
+
+def _data_title(data):
+    """Return what a table calls the data of a protocol."""
+    section = SECTIONS[data["source"]]
+    # A data set that only shares the layout has its folder's name.
+    shared = "archive" in data and data["archive"] != section.model_fields["archive"].default
+    return (data["archive"] if shared else section.title) + (" layout, generated data" if data["generated"] else "")
 
 
 def _budget(record, planned):
