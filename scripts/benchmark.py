@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""Time the interchannel operation, the training step and log-mel on this machine, as ratios within one run."""
+"""Time the interchannel operation, training steps, inference and log-mel on this machine, as ratios within one run."""
 
 import argparse
 import contextlib
 import dataclasses
 import os
+import re
 import statistics
 import subprocess
 import sys
@@ -22,8 +23,28 @@ from compactnet.data.extraction import features_of
 from compactnet.data.feature_store import WORKER_ENVIRONMENT, FeatureStore
 from compactnet.errors import InputError
 from compactnet.experiments.environment import processor
-from compactnet.measure import speed
+from compactnet.measure import inference, speed
+from compactnet.measure.conventions import ASC_INPUT
 from compactnet.networks import CATALOGUE, build
+from compactnet.report import published
+from compactnet.report.counts import Counts
+
+ROOT = Path(__file__).resolve().parent.parent
+FAMILIES = {
+    "vgg8": ["xvgg8", "compact_vgg_sum_c2", "compact_vgg_sum_c4", "compact_vgg_sum_c8"],
+    "resnet50": ["compact_resnet_sum_c2", "compact_resnet_sum_c4", "compact_resnet_sum_c8"],
+    "mobilenet_v1_100": [
+        "compact_mobilenet_sum_c2",
+        "compact_mobilenet_sum_c4",
+        "compact_mobilenet_sum_c8",
+        "mobilenet_v1_050",
+        "mobilenet_v1_025",
+        "mobilenet_v2_100",
+        "shufflenet_v1_200",
+        "shufflenet_v2_200",
+    ],
+}
+"""The networks of Tables I and II, by the network that their speed is a multiple of."""
 
 STEP_NETWORKS = ("xvgg8", "compact_vgg_sum_c2", "compact_vgg_max_c2")
 
@@ -32,9 +53,12 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
         "--part",
-        choices=("operation", "step", "features", "clip", "all"),
+        choices=("operation", "step", "inference", "features", "clip", "all"),
         default="all",
         help="what to time (default: all; clip: one core's share of features, in this process)",
+    )
+    parser.add_argument(
+        "--runtime", choices=inference.RUNTIMES, default="tensorflow", help="what runs inference (default: tensorflow)"
     )
     parser.add_argument("--rounds", type=int, default=30, help="timed calls of each candidate (default: 30)")
     options = parser.parse_args()
@@ -53,6 +77,8 @@ def main():
         _operation(options.rounds)
     if options.part in ("step", "all"):
         _step(options.rounds)
+    if options.part in ("inference", "all"):
+        _inference(options.rounds, options.runtime)
     if options.part in ("features", "all"):
         _features(options.rounds)
 
@@ -88,6 +114,37 @@ def _step(rounds):
         total = sum(kinds.values())
         shares = ", ".join(f"{kind} {100 * seconds / total:.0f} %" for kind, seconds in kinds.items())
         print(f"  where the time goes, {name} ({1e3 * total:.0f} ms layer by layer): {shares}")
+
+
+def _inference(rounds, runtime):
+    """Time the networks of Tables I and II, each family beside its first network."""
+    core = min(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
+    counts = Counts(ROOT / "results" / "complexity.csv")
+    paper = {row["model"]: row for table in ("table1", "table2") for _, row in _published(table).iterrows()}
+    print(f"\nInference with {runtime}, batch 1, {'x'.join(map(str, ASC_INPUT))}, one thread, core {core}:")
+    for base, others in FAMILIES.items():
+        timings = inference.side_by_side(
+            [base, *others], runtime, ASC_INPUT, threads=1, core=core, rounds=5, calls=max(6, rounds // 5)
+        )
+        for timing in timings:
+            ratios = np.median(timings[0].seconds, axis=1) / np.median(timing.seconds, axis=1)
+            counted = [counts.get(name, CATALOGUE[name], ASC_INPUT).flops for name in (base, timing.network)]
+            printed = [paper[row_title(name)]["cpu_samples_per_s"] for name in (timing.network, base)]
+            first, middle, third = (1e3 * seconds for seconds in timing.quartiles)
+            print(
+                f"  {timing.network}: {middle:.1f} ms ({first:.1f}-{third:.1f}), {1e3 / middle:.2f} samples/s, "
+                f"{np.median(ratios):.2f}x as fast as {base} ({ratios.min():.2f}-{ratios.max():.2f}); "
+                f"paper {printed[0] / printed[1]:.2f}x, FLOPs {counted[0] / counted[1]:.2f}x"
+            )
+
+
+def row_title(name):
+    """Return what the paper's speed columns call a network: they do not tell sum from maximum and average."""
+    return re.sub("CompactNet-[SMA]", "CompactNet", CATALOGUE[name].title)
+
+
+def _published(table):
+    return published.read(ROOT / "results" / "paper", table)
 
 
 def _features(rounds):

@@ -6,15 +6,18 @@ import numpy as np
 import pytest
 
 from compactnet.errors import InputError
-from compactnet.layers import CompactConv2D
+from compactnet.layers import CompactConv2D, GroupedConv2D
 from compactnet.networks import (
     CATALOGUE,
     VGG8,
     Compact,
     MobileNetV1,
+    MobileNetV2,
     NetworkSpec,
     ResNet50,
     Separable,
+    ShuffleNetV1,
+    ShuffleNetV2,
     Standard,
     build,
     find,
@@ -112,8 +115,16 @@ def test_the_smallest_size_that_a_refusal_names_works_and_one_less_does_not(skel
 
 @pytest.mark.parametrize(
     "skeleton",
-    [VGG8(width=0.05), VGG8(width=0.05, padding="same"), ResNet50(width=0.05), MobileNetV1(width=0.05)],
-    ids=["vgg8-valid", "vgg8-same", "resnet50", "mobilenet_v1"],
+    [
+        VGG8(width=0.05),
+        VGG8(width=0.05, padding="same"),
+        ResNet50(width=0.05),
+        MobileNetV1(width=0.05),
+        MobileNetV2(width=0.1),
+        ShuffleNetV1(width=0.1),
+        ShuffleNetV2(width=0.5),
+    ],
+    ids=["vgg8-valid", "vgg8-same", "resnet50", "mobilenet_v1", "mobilenet_v2", "shufflenet_v1", "shufflenet_v2"],
 )
 @pytest.mark.parametrize("size", [128, 201])
 def test_the_size_that_a_skeleton_foretells_is_that_of_its_last_feature_map(skeleton, size):
@@ -164,7 +175,11 @@ def test_a_class_count_of_numpy_is_taken():
     assert build("mobilenet_v1_025", (32, 32, 3), classes=np.int64(3)).output_shape == (None, 3)
 
 
-@pytest.mark.parametrize("skeleton", [VGG8(), ResNet50(), MobileNetV1()], ids=lambda skeleton: skeleton.kind)
+@pytest.mark.parametrize(
+    "skeleton",
+    [VGG8(), ResNet50(), MobileNetV1(), MobileNetV2(), ShuffleNetV1(), ShuffleNetV2()],
+    ids=lambda skeleton: skeleton.kind,
+)
 def test_a_factor_that_does_not_divide_a_layers_channels_is_refused(skeleton):
     message = refusal(lambda: build(spec(skeleton, Compact(compact_factor=48)), (80, 80, 3)))
     assert "test network" in message
@@ -172,7 +187,7 @@ def test_a_factor_that_does_not_divide_a_layers_channels_is_refused(skeleton):
     assert "compact_factor=48" in message
 
 
-@pytest.mark.parametrize("skeleton", [VGG8, ResNet50, MobileNetV1])
+@pytest.mark.parametrize("skeleton", [VGG8, ResNet50, MobileNetV1, MobileNetV2, ShuffleNetV1, ShuffleNetV2])
 @pytest.mark.parametrize(
     ("field", "value"),
     [
@@ -198,6 +213,9 @@ def test_a_skeleton_refuses_a_number_out_of_its_range(skeleton, field, value):
     ("kind", "arguments"),
     [
         (MobileNetV1, {"global_pooling": "sum"}),
+        (MobileNetV2, {"dropout": 1}),
+        (ShuffleNetV1, {"groups": 0}),
+        (ShuffleNetV2, {"width": 0.75}),
         (VGG8, {"padding": "causal"}),
         (Compact, {"compact_factor": 0}),
         (Compact, {"compact_factor": 2.0}),
@@ -474,3 +492,46 @@ def test_channels_first_is_refused_before_a_wrong_network_is_built():
             build("mobilenet_v1_100", (64, 64, 3))
     finally:
         keras.config.set_image_data_format("channels_last")
+
+
+def test_shufflenet_v2_shuffles_what_it_split():
+    model = build("shufflenet_v2_050", (33, 33, 1))
+    unit = model.get_layer("stage2_unit2_concatenate")
+    left, right = (tensor.shape[-1] for tensor in unit.input)
+    assert left == right == 24
+    # The half that is passed on is filtered, the other one is kept as it is.
+    assert model.get_layer("stage2_unit2_reduce").input.shape[-1] == 24
+    assert model.get_layer("stage2_unit1_reduce").input.shape[-1] == 24
+
+
+def test_shufflenet_v1_groups_all_but_its_first_unit():
+    model = build("shufflenet_v1_050", (33, 33, 1))
+    grouped = layers_of(model, GroupedConv2D)
+    assert {layer.groups for layer in grouped} == {3}
+    assert len(grouped) == 2 * 15
+    assert type(model.get_layer("stage2_unit1_reduce")) is keras.layers.Conv2D
+
+
+def test_mobilenet_v2_has_the_weights_of_keras_mobilenet_v2_but_for_its_biases_and_its_first_widening():
+    reference = keras.applications.MobileNetV2(alpha=1.0, weights=None, include_top=False, input_shape=(64, 64, 3))
+    model = build("mobilenet_v2_100", (64, 64, 3), classes=10)
+    ours = {
+        weight.path: tuple(weight.shape)
+        for layer in model.layers
+        for weight in layer.weights
+        if isinstance(layer, keras.layers.BatchNormalization) or weight.path.endswith("kernel")
+        if not weight.path.startswith(("classifier", "stage1_block1_expand"))
+    }
+    theirs = [tuple(weight.shape) for layer in reference.layers for weight in layer.weights]
+    assert sorted(ours.values()) == sorted(theirs)
+
+
+@pytest.mark.parametrize(
+    ("skeleton", "places"),
+    [(MobileNetV2(width=0.5), 17), (ShuffleNetV1(width=0.5), 16), (ShuffleNetV2(width=0.5), 3 * 2 + 13)],
+    ids=["mobilenet_v2", "shufflenet_v1", "shufflenet_v2"],
+)
+def test_the_convolution_of_the_efficient_skeletons_can_be_swapped_too(skeleton, places):
+    model = build(spec(skeleton, Compact(2)), (64, 64, 3))
+    assert len(layers_of(model, CompactConv2D)) == places
+    assert not layers_of(model, keras.layers.DepthwiseConv2D)[places:]

@@ -4,10 +4,22 @@ import keras
 import numpy as np
 import pytest
 
-from compactnet.networks import CATALOGUE, VGG8, Compact, MobileNetV1, ResNet50, Separable, Standard, build
+from compactnet.networks import (
+    CATALOGUE,
+    VGG8,
+    Compact,
+    MobileNetV1,
+    MobileNetV2,
+    ResNet50,
+    Separable,
+    ShuffleNetV1,
+    ShuffleNetV2,
+    Standard,
+    build,
+)
 
 # The smallest inputs that leave some room: VGG-8 is padded, or it would need 76 pixels.
-SIZES = {VGG8: 16, ResNet50: 33, MobileNetV1: 33}
+SIZES = {VGG8: 16, ResNet50: 33, MobileNetV1: 33, MobileNetV2: 33, ShuffleNetV1: 33, ShuffleNetV2: 33}
 
 
 def small(name):
@@ -28,8 +40,8 @@ def test_every_network_gives_probabilities_of_its_classes(name):
     np.testing.assert_allclose(probabilities.sum(-1), 1, rtol=1e-5)
 
 
-def test_the_catalogue_holds_the_networks_of_table_one_for_each_operation():
-    assert len(CATALOGUE) == 6 + 3 * 3 * 3
+def test_the_catalogue_holds_the_networks_of_table_one_for_each_operation_and_three_widths_of_table_two():
+    assert len(CATALOGUE) == 6 + 3 * 3 * 3 + 3 * 3
     assert len({spec.title for spec in CATALOGUE.values()}) == len(CATALOGUE)
 
 
@@ -40,6 +52,9 @@ def test_the_catalogue_holds_the_networks_of_table_one_for_each_operation():
         ("xvgg8", "XVGG-8", VGG8(), Separable()),
         ("resnet50", "ResNet", ResNet50(), Standard()),
         ("mobilenet_v1_025", "0.25 MobileNet v1", MobileNetV1(width=0.25), Separable()),
+        ("mobilenet_v2_100", "1.0 MobileNet v2", MobileNetV2(), Separable()),
+        ("shufflenet_v1_200", "ShuffleNet v1 2x (g=3)", ShuffleNetV1(width=2.0), Separable()),
+        ("shufflenet_v2_050", "ShuffleNet v2 0.5x", ShuffleNetV2(width=0.5), Separable()),
         ("compact_vgg_sum_c2", "VGG-like CompactNet-S (C=2)", VGG8(), Compact(2, "sum")),
         ("compact_resnet_max_c4", "ResNet-like CompactNet-M (C=4)", ResNet50(), Compact(4, "max")),
         ("compact_mobilenet_average_c8", "MobileNet-like CompactNet-A (C=8)", MobileNetV1(), Compact(8, "average")),

@@ -205,7 +205,7 @@ def test_a_study_whose_config_is_not_at_hand_is_not_called_by_anothers(ic, write
 
 def test_every_table_names_its_convention(ic, write):
     folder = write([], [ic])
-    for name in ("table1", "table4"):
+    for name in ("table1", "table2", "table3", "table4"):
         assert CONVENTION in (folder / f"{name}.csv").read_text()
         assert CONVENTION in (folder / f"{name}.md").read_text()
 
@@ -227,7 +227,7 @@ def test_counts_are_kept_and_a_changed_network_is_counted_again(tmp_path, reposi
 
 
 def test_every_row_of_the_paper_has_its_network(repository):
-    for table in ("table1", "table4", "table3"):
+    for table in ("table1", "table2", "table3", "table4"):
         for model in published.read(repository / "results" / "paper", table)["model"]:
             assert published.network_of(model) in CATALOGUE
     with pytest.raises(InputError, match=r"nowhere/table1\.csv are missing"):

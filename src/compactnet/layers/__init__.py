@@ -1,6 +1,8 @@
-"""The paper's layers, one public layer a file, on any Keras 3 backend."""
+"""The paper's layers and those of the networks it compares with, one public layer a file, on any Keras 3 backend."""
 
+from compactnet.layers.channel_shuffle import ChannelShuffle
 from compactnet.layers.compact_conv2d import CompactConv2D
+from compactnet.layers.grouped_conv2d import GroupedConv2D
 from compactnet.layers.interchannel_pooling import InterchannelPooling
 
-__all__ = ["CompactConv2D", "InterchannelPooling"]
+__all__ = ["ChannelShuffle", "CompactConv2D", "GroupedConv2D", "InterchannelPooling"]

@@ -35,17 +35,17 @@ def checked_data_format(value):
     return data_format
 
 
-def checked_group_count(channels, compact_factor):
-    """Return the number of channel groups N' = N / C, or raise a ValueError if C does not divide N."""
+def checked_group_count(channels, divisor, argument="compact_factor"):
+    """Return the channel count over `divisor`, or raise a ValueError that names `argument` if it does not divide."""
     if channels is None:
         raise ValueError(
             "The channel count (the last axis of the input) must be known when the layer is built. "
             "Received: None; give the input a fixed last dimension."
         )
-    if channels % compact_factor:
+    if channels % divisor:
         raise ValueError(
-            f"`compact_factor` must divide the channel count. Received: compact_factor={compact_factor} "
+            f"`{argument}` must divide the channel count. Received: {argument}={divisor} "
             f"for an input with {channels} channels; its divisors are "
             f"{', '.join(str(n) for n in range(1, channels + 1) if channels % n == 0)}."
         )
-    return channels // compact_factor
+    return channels // divisor

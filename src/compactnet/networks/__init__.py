@@ -2,16 +2,30 @@
 
 from compactnet.networks.build import build, find
 from compactnet.networks.catalogue import CATALOGUE
-from compactnet.networks.spec import VGG8, Compact, MobileNetV1, NetworkSpec, ResNet50, Separable, Standard
+from compactnet.networks.spec import (
+    VGG8,
+    Compact,
+    MobileNetV1,
+    MobileNetV2,
+    NetworkSpec,
+    ResNet50,
+    Separable,
+    ShuffleNetV1,
+    ShuffleNetV2,
+    Standard,
+)
 
 __all__ = [
     "CATALOGUE",
     "VGG8",
     "Compact",
     "MobileNetV1",
+    "MobileNetV2",
     "NetworkSpec",
     "ResNet50",
     "Separable",
+    "ShuffleNetV1",
+    "ShuffleNetV2",
     "Standard",
     "build",
     "find",

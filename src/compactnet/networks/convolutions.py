@@ -26,6 +26,7 @@ class Style:
         epsilon: Constant added to the variance in every normalization.
         normalize_inside: Whether a separable convolution is normalized and activated between its two halves, as in
             MobileNet, or not, as in Xception and in the paper's XVGG-8.
+        activate_inside: Whether the activation follows that normalization, or not, as in ShuffleNet.
     """
 
     padding: str
@@ -34,6 +35,7 @@ class Style:
     momentum: float
     epsilon: float
     normalize_inside: bool = False
+    activate_inside: bool = True
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,7 @@ class Separable:
         outputs = keras.layers.DepthwiseConv2D(
             3, strides=strides, padding=style.padding, use_bias=style.use_bias, name=f"{name}_depthwise"
         )(inputs)
-        outputs = normalized(outputs, style, name=f"{name}_depthwise")
+        outputs = normalized(outputs, style, name=f"{name}_depthwise", activate=style.activate_inside)
         return keras.layers.Conv2D(filters, 1, use_bias=style.use_bias, name=f"{name}_pointwise")(outputs)
 
 

@@ -28,6 +28,8 @@ class Skeleton:
     epsilon: float = 0.001
     global_pooling: Literal["average", "max"] = "average"
 
+    dropout = 0.0  # before the classifier; a skeleton that has some makes a field of it
+
     def __post_init__(self):
         for field, most in (("width", 16), ("momentum", 1), ("epsilon", 1)):
             value = getattr(self, field)
@@ -59,4 +61,6 @@ class Skeleton:
         """Return the class probabilities: global pooling and one dense layer, in float32 at any precision."""
         kinds = {"average": keras.layers.GlobalAveragePooling2D, "max": keras.layers.GlobalMaxPooling2D}
         pooled = kinds[self.global_pooling](name="global_pooling")(features)
+        if self.dropout:
+            pooled = keras.layers.Dropout(self.dropout, name="dropout")(pooled)
         return keras.layers.Dense(classes, activation="softmax", dtype="float32", name="classifier")(pooled)

@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from compactnet.errors import InputError
 from compactnet.networks.convolutions import Compact, Convolution, Separable, Standard
 from compactnet.networks.mobilenet import MobileNetV1
+from compactnet.networks.mobilenet_v2 import MobileNetV2
 from compactnet.networks.resnet import ResNet50
+from compactnet.networks.shufflenet import ShuffleNetV1, ShuffleNetV2
 from compactnet.networks.vgg import VGG8
 
-AnySkeleton = VGG8 | ResNet50 | MobileNetV1
+AnySkeleton = VGG8 | ResNet50 | MobileNetV1 | MobileNetV2 | ShuffleNetV1 | ShuffleNetV2
 
 
 @dataclass(frozen=True)
@@ -17,7 +19,7 @@ class NetworkSpec:
 
     Attributes:
         title: What tables call it: the row name of the paper where it is one of the paper's.
-        skeleton: `VGG8`, `ResNet50` or `MobileNetV1`.
+        skeleton: `VGG8`, `ResNet50`, `MobileNetV1`, `MobileNetV2`, `ShuffleNetV1` or `ShuffleNetV2`.
         convolution: `Standard`, `Separable` or `Compact`.
     """
 
@@ -33,4 +35,15 @@ class NetworkSpec:
                 raise InputError(f"`{field}` must be an instance of {names}. Received: {field}={value!r}")
 
 
-__all__ = ["VGG8", "Compact", "MobileNetV1", "NetworkSpec", "ResNet50", "Separable", "Standard"]
+__all__ = [
+    "VGG8",
+    "Compact",
+    "MobileNetV1",
+    "MobileNetV2",
+    "NetworkSpec",
+    "ResNet50",
+    "Separable",
+    "ShuffleNetV1",
+    "ShuffleNetV2",
+    "Standard",
+]
