@@ -24,13 +24,13 @@ def test_each_group_is_a_convolution_of_its_own(groups, inputs_each, filters_eac
     layer = GroupedConv2D(
         groups * filters_each, kernel, strides=strides, padding=padding, groups=groups, use_bias=use_bias
     )
-    found = np.asarray(layer(values))
-    kernels = np.asarray(layer.kernel)
+    found = keras.ops.convert_to_numpy(layer(values))
+    kernels = keras.ops.convert_to_numpy(layer.kernel)
     assert kernels.shape == (kernel, kernel, inputs_each, groups * filters_each)
     for group in range(groups):
         taken, given_ = (slice(group * size, (group + 1) * size) for size in (inputs_each, filters_each))
         alone = keras.ops.conv(values[..., taken], kernels[..., given_], strides=strides, padding=padding)
-        np.testing.assert_allclose(found[..., given_], np.asarray(alone), atol=1e-5)
+        np.testing.assert_allclose(found[..., given_], keras.ops.convert_to_numpy(alone), atol=1e-5)
 
 
 def test_it_has_the_weights_and_the_results_of_keras_own_layer():
@@ -38,7 +38,7 @@ def test_it_has_the_weights_and_the_results_of_keras_own_layer():
     ours, theirs = GroupedConv2D(6, 1, groups=3), keras.layers.Conv2D(6, 1, groups=3)
     ours(values), theirs(values)
     theirs.set_weights(ours.get_weights())
-    np.testing.assert_allclose(np.asarray(ours(values)), np.asarray(theirs(values)), atol=1e-5)
+    np.testing.assert_allclose(*(keras.ops.convert_to_numpy(layer(values)) for layer in (ours, theirs)), atol=1e-5)
 
 
 @pytest.mark.filterwarnings("ignore:.*shuffle.*:UserWarning")
