@@ -19,7 +19,7 @@ export KERAS_BACKEND ?= tensorflow
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help data-asc data-sed data-ic reproduce-asc reproduce-sed reproduce-ic reproduce-sample tables complexity benchmark test test-slow test-backends lint clean
+.PHONY: help data-asc data-sed data-ic reproduce-asc reproduce-sed reproduce-ic reproduce-sample tables complexity figures benchmark test test-slow test-backends lint clean
 
 help: ## print the targets
 	@echo "make TARGET [PYTHON=python3] [VENV=.venv] [DATA=data] [RESULTS=folder] [WORKERS=1] [ARGS=...]"
@@ -74,8 +74,11 @@ tables: $(VENV)/installed ## write the tables of the records in RESULTS (results
 complexity: $(VENV)/installed ## the same, and count every network anew
 	$(RUN) scripts/tables.py --results "$(EVIDENCE)" --recount
 
-benchmark: $(VENV)/installed ## time the layer, the training step and log-mel on this machine
-	$(RUN) scripts/benchmark.py $(ARGS)
+figures: $(VENV)/installed ## write the figures of the records in RESULTS (results)
+	$(RUN) scripts/figures.py --results "$(EVIDENCE)"
+
+benchmark: $(VENV)/installed ## time networks, layers and log-mel on this machine; write records, table1, table2, figure4
+	$(RUN) scripts/benchmark.py --results "$(RUNS)" $(ARGS)
 
 test: $(VENV)/installed-development ## run the tests, minutes (real data: COMPACTNET_DATA=folder)
 	$(RUN) -m pytest -m 'not slow' $(ARGS)

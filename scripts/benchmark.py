@@ -3,9 +3,7 @@
 
 import argparse
 import contextlib
-import dataclasses
 import os
-import re
 import statistics
 import subprocess
 import sys
@@ -21,66 +19,131 @@ from compactnet.commands import run_command
 from compactnet.data import SCENES, dcase2019
 from compactnet.data.extraction import features_of
 from compactnet.data.feature_store import WORKER_ENVIRONMENT, FeatureStore
+from compactnet.environment import processor
 from compactnet.errors import InputError
-from compactnet.experiments.environment import processor
-from compactnet.measure import inference, speed
-from compactnet.measure.conventions import ASC_INPUT
+from compactnet.experiments.config import SPEED, NetworkConfig, load_config, load_shipped
+from compactnet.experiments.study import network_specs
+from compactnet.files import check_writable
+from compactnet.measure import speed
+from compactnet.measure.conventions import ASC_INPUT, SED_INPUT
+from compactnet.measure.runtimes import BACKENDS, RUNTIMES
+from compactnet.measure.side_by_side import DEVICES, Work, cores, side_by_side
 from compactnet.networks import CATALOGUE, build
-from compactnet.report import published
 from compactnet.report.counts import Counts
+from compactnet.report.figures import write_figures
+from compactnet.report.speed_records import FAMILIES, machine, read_sessions, write_session
+from compactnet.report.speed_tables import printed_speeds
+from compactnet.report.tables import read_sources, write_tables
 
 ROOT = Path(__file__).resolve().parent.parent
-FAMILIES = {
-    "vgg8": ["xvgg8", "compact_vgg_sum_c2", "compact_vgg_sum_c4", "compact_vgg_sum_c8"],
-    "resnet50": ["compact_resnet_sum_c2", "compact_resnet_sum_c4", "compact_resnet_sum_c8"],
-    "mobilenet_v1_100": [
-        "compact_mobilenet_sum_c2",
-        "compact_mobilenet_sum_c4",
-        "compact_mobilenet_sum_c8",
-        "mobilenet_v1_050",
-        "mobilenet_v1_025",
-        "mobilenet_v2_100",
-        "shufflenet_v1_200",
-        "shufflenet_v2_200",
-    ],
-}
-"""The networks of Tables I and II, by the network that their speed is a multiple of."""
+PARTS = ("inference", "training", "operation", "layers", "features")
+INPUTS = {ASC_INPUT: 1, SED_INPUT: 2, (32, 32, 3): 10}
+"""Inputs of training steps, and the timed steps of a network in each of its turns."""
 
-STEP_NETWORKS = ("xvgg8", "compact_vgg_sum_c2", "compact_vgg_max_c2")
+TURNS = 5
+LAYER_NETWORKS = ("xvgg8", "compact_vgg_sum_c2", "compact_vgg_max_c2")
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
         "--part",
-        choices=("operation", "step", "inference", "features", "clip", "all"),
-        default="all",
-        help="what to time (default: all; clip: one core's share of features, in this process)",
+        nargs="+",
+        choices=(*PARTS, "clip"),
+        default=PARTS,
+        help="what to time (default: all but clip, one core's share of features, in this process)",
     )
-    parser.add_argument(
-        "--runtime", choices=inference.RUNTIMES, default="tensorflow", help="what runs inference (default: tensorflow)"
-    )
+    parser.add_argument("--family", nargs="+", choices=tuple(FAMILIES), default=tuple(FAMILIES), help="default: all")
+    parser.add_argument("--runtime", nargs="+", choices=RUNTIMES, default=["tensorflow"], help="default: tensorflow")
+    parser.add_argument("--device", choices=DEVICES, default="cpu", help="where networks run (default: cpu)")
+    parser.add_argument("--loaded", action="store_true", help="keep another core busy while inference is timed")
     parser.add_argument("--rounds", type=int, default=30, help="timed calls of each candidate (default: 30)")
+    parser.add_argument("--results", type=Path, default=ROOT / "runs", help="folder for records/speed (default: runs)")
     options = parser.parse_args()
     if options.rounds < 3:
         raise InputError(f"--rounds takes a number of at least 3. Received: {options.rounds}")
-    if options.part == "clip":
+    if "clip" in options.part:
         _one_clip(options.rounds)
         return
-    if os.environ.get("KERAS_BACKEND", "tensorflow") != "tensorflow":
+    in_process = {"operation", "layers"} & set(options.part)
+    if in_process and os.environ.get("KERAS_BACKEND", "tensorflow") != "tensorflow":
         raise InputError("The benchmark times TensorFlow: leave KERAS_BACKEND out or set it to tensorflow.")
-    import tensorflow as tf
-
-    threads = tf.config.threading.get_intra_op_parallelism_threads() or os.cpu_count()
-    print(f"{processor()}, {os.cpu_count()} cores, {threads} threads, TensorFlow {tf.__version__}")
-    if options.part in ("operation", "all"):
+    core = next(iter(cores()), None)
+    if options.loaded and len(cores()) < 2:
+        raise InputError("--loaded needs a second processor core, which this process has not.")
+    print(f"{processor()}, {os.cpu_count()} cores")
+    sessions = []
+    if "inference" in options.part:
+        for runtime in options.runtime:
+            work = Work("inference", runtime, options.device, ASC_INPUT, core=None if options.device == "gpu" else core)
+            loaded_core = cores()[-1] if options.loaded else None
+            sessions += _networks(options, work, max(1, options.rounds // TURNS), loaded_core)
+    if "training" in options.part:
+        for runtime in options.runtime:
+            if runtime not in BACKENDS:
+                print(f"\n{runtime} does not train.")
+                continue
+            for shape, calls in INPUTS.items():
+                work = Work("training", runtime, options.device, shape, batch_size=32, threads=len(cores()) or 1)
+                sessions += _networks(options, work, calls)
+    if sessions:
+        _write_report(options.results)
+    if "operation" in options.part:
         _operation(options.rounds)
-    if options.part in ("step", "all"):
-        _step(options.rounds)
-    if options.part in ("inference", "all"):
-        _inference(options.rounds, options.runtime)
-    if options.part in ("features", "all"):
+    if "layers" in options.part:
+        _layers()
+    if "features" in options.part:
         _features(options.rounds)
+
+
+def _networks(options, work, calls, loaded_core=None):
+    """Time the networks of each family beside its first one, keep the record and print what was found."""
+    check_writable(options.results / "records" / SPEED)
+    read_sessions(options.results)  # what is damaged there is said before, not after
+    paper = printed_speeds(ROOT / "results" / "paper")
+    shape = "x".join(map(str, work.input_shape))
+    print(f"\n{work.kind}, {work.runtime}, {work.device}, batch {work.batch_size}, {shape}:", flush=True)
+    sessions = []
+    for base in options.family:
+        names = [base, *FAMILIES[base]]
+        session = side_by_side(_specs(names, work.input_shape), work, TURNS, calls, loaded_core)
+        sessions.append(session)
+        write_session(options.results, session)
+        first = session.timings[0]
+        load = "" if session.load_before is None else f"; load before: {session.load_before}"
+        print(f"  {machine(session)}{load}")
+        for timing in session.timings:
+            low, middle, high = (1e3 * seconds for seconds in timing.quartiles)
+            ratio, least, most = timing.ratio(first)
+            line = (
+                f"  {timing.network}: {middle:.1f} ms ({low:.1f}-{high:.1f}), "
+                f"{1e3 * work.batch_size / middle:.2f} samples/s, {ratio:.2f}x as fast as {base} "
+                f"({least:.2f}-{most:.2f}); FLOPs {first.flops / timing.flops:.2f}x"
+            )
+            if work.kind == "inference" and timing.network in paper:
+                line += f", paper {paper[timing.network][work.device] / paper[base][work.device]:.2f}x"
+            if work.kind == "training" and timing.peak_bytes:
+                line += f", peak memory {timing.peak_bytes / 1e6:,.0f} MB"
+            print(line, flush=True)
+    return sessions
+
+
+def _specs(names, input_shape):
+    """Return the networks: the catalogue's, but at the input of images those of configs/ic.yaml."""
+    images = load_config(ROOT / "configs" / "ic.yaml")
+    if input_shape != images.data.sample_shape:
+        return {name: CATALOGUE[name] for name in names}
+    networks = [NetworkConfig(name=name, base=name) for name in names]
+    return network_specs(images.model_copy(update={"networks": networks}))
+
+
+def _write_report(folder):
+    counts = Counts(ROOT / "results" / "complexity.csv")
+    sources = read_sources(folder, load_shipped(ROOT / "configs"), ROOT / "results" / "paper", counts)
+    for name in write_tables(folder, sources, ("table1", "table2")):
+        print(f"{folder / name}.csv, .md")
+    for name in write_figures(folder, sources):
+        print(f"{folder / name}.png, .svg")
 
 
 def _operation(rounds):
@@ -97,54 +160,14 @@ def _operation(rounds):
             print(f"  {operation}, C={factor}: reshape and reduce {1e3 * base:.2f} ms, {figures}")
 
 
-def _step(rounds):
-    print("\nTraining step, batch 32, 32x32x3, 'same' padding, Adam:")
-    models = {}
-    for name in STEP_NETWORKS:
-        spec = CATALOGUE[name]
-        spec = dataclasses.replace(spec, skeleton=dataclasses.replace(spec.skeleton, padding="same"))
-        models[name] = build(spec, (32, 32, 3), name=name)
-    timings = speed.training_step(models, rounds=rounds)
-    for name, (middle, low, high) in speed.ratios(timings, STEP_NETWORKS[0]).items():
-        print(
-            f"  {name}: {1e3 * timings[name].median:.1f} ms, {middle:.3f} of {STEP_NETWORKS[0]} ({low:.3f}-{high:.3f})"
-        )
-    for name, model in models.items():
-        kinds = speed.seconds_by_kind(model)
+def _layers():
+    """Say where the time of a training step goes."""
+    print("\nTraining step layer by layer, batch 32, 32x32x3, 'same' padding:")
+    for name, spec in _specs(LAYER_NETWORKS, (32, 32, 3)).items():
+        kinds = speed.seconds_by_kind(build(spec, (32, 32, 3), name=name))
         total = sum(kinds.values())
         shares = ", ".join(f"{kind} {100 * seconds / total:.0f} %" for kind, seconds in kinds.items())
-        print(f"  where the time goes, {name} ({1e3 * total:.0f} ms layer by layer): {shares}")
-
-
-def _inference(rounds, runtime):
-    """Time the networks of Tables I and II, each family beside its first network."""
-    core = min(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
-    counts = Counts(ROOT / "results" / "complexity.csv")
-    paper = {row["model"]: row for table in ("table1", "table2") for _, row in _published(table).iterrows()}
-    print(f"\nInference with {runtime}, batch 1, {'x'.join(map(str, ASC_INPUT))}, one thread, core {core}:")
-    for base, others in FAMILIES.items():
-        timings = inference.side_by_side(
-            [base, *others], runtime, ASC_INPUT, threads=1, core=core, rounds=5, calls=max(6, rounds // 5)
-        )
-        for timing in timings:
-            ratios = np.median(timings[0].seconds, axis=1) / np.median(timing.seconds, axis=1)
-            counted = [counts.get(name, CATALOGUE[name], ASC_INPUT).flops for name in (base, timing.network)]
-            printed = [paper[row_title(name)]["cpu_samples_per_s"] for name in (timing.network, base)]
-            first, middle, third = (1e3 * seconds for seconds in timing.quartiles)
-            print(
-                f"  {timing.network}: {middle:.1f} ms ({first:.1f}-{third:.1f}), {1e3 / middle:.2f} samples/s, "
-                f"{np.median(ratios):.2f}x as fast as {base} ({ratios.min():.2f}-{ratios.max():.2f}); "
-                f"paper {printed[0] / printed[1]:.2f}x, FLOPs {counted[0] / counted[1]:.2f}x"
-            )
-
-
-def row_title(name):
-    """Return what the paper's speed columns call a network: they do not tell sum from maximum and average."""
-    return re.sub("CompactNet-[SMA]", "CompactNet", CATALOGUE[name].title)
-
-
-def _published(table):
-    return published.read(ROOT / "results" / "paper", table)
+        print(f"  {name} ({1e3 * total:.0f} ms): {shares}")
 
 
 def _features(rounds):

@@ -13,7 +13,7 @@ from compactnet.experiments.records import read_records
 from compactnet.experiments.study import build_network, cells
 from compactnet.files import check_writable
 from compactnet.report.counts import Counts
-from compactnet.report.tables import write_tables
+from compactnet.report.tables import read_sources, write_tables
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -71,7 +71,8 @@ def main():
     outcome = launch(config, planned, options.data, options.results, options.workers, options.tensorboard)
     print(f"{outcome.done} cells trained, {outcome.skipped} were there, {len(outcome.failed)} failed.")
     counts = Counts(ROOT / "results" / "complexity.csv")
-    for name in write_tables(options.results, known, ROOT / "results" / "paper", counts, paper_tables):
+    sources = read_sources(options.results, known, ROOT / "results" / "paper", counts)
+    for name in write_tables(options.results, sources, paper_tables):
         print(f"{options.results / name}.csv, .md")
     return 1 if outcome.failed else 0
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from compactnet.commands import run_command
 from compactnet.experiments.config import load_shipped
 from compactnet.report.counts import Counts
-from compactnet.report.tables import write_tables
+from compactnet.report.tables import read_sources, write_tables
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -22,7 +22,8 @@ def main():
     options = parser.parse_args()
     configs = load_shipped(ROOT / "configs")
     counts = Counts(ROOT / "results" / "complexity.csv", recount=options.recount)
-    for name in write_tables(options.results, configs, ROOT / "results" / "paper", counts):
+    sources = read_sources(options.results, configs, ROOT / "results" / "paper", counts)
+    for name in write_tables(options.results, sources):
         print(f"{options.results / name}.csv, .md")
     counts.save()
 

@@ -8,8 +8,8 @@ BELOW = {
     "layers": set(),
     "networks": {"layers", "errors"},
     "data": {"errors", "files"},
-    "measure": {"layers", "networks", "errors"},
-    "experiments": {"data", "networks", "errors", "files"},
+    "measure": {"layers", "networks", "errors", "environment"},
+    "experiments": {"data", "networks", "errors", "files", "environment"},
     "report": {"data", "networks", "measure", "experiments", "errors", "files"},
 }
 BACKENDS = {"tensorflow", "jax", "torch"}

@@ -13,7 +13,7 @@ from compactnet.measure import CONVENTION
 from compactnet.networks import CATALOGUE
 from compactnet.report import published
 from compactnet.report.counts import Counts
-from compactnet.report.tables import accuracy, sort_records, write_tables
+from compactnet.report.tables import accuracy, read_sources, sort_records, write_tables
 
 OFFICIAL = fingerprint(cifar10.OFFICIAL_MD5)
 
@@ -59,7 +59,8 @@ def write(tmp_path, repository):
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(json.dumps(record))
         counts = Counts(repository / "results" / "complexity.csv")
-        write_tables(tmp_path, configs, repository / "results" / "paper", counts, **options)
+        sources = read_sources(tmp_path, configs, repository / "results" / "paper", counts)
+        write_tables(tmp_path, sources, **options)
         return tmp_path
 
     return write_them
@@ -171,7 +172,7 @@ def test_committed_tables_are_what_the_committed_records_give(repository, tmp_pa
     configs = load_shipped(repository / "configs")
     (tmp_path / "records").symlink_to(repository / "results" / "records")
     counts = Counts(repository / "results" / "complexity.csv")
-    written = write_tables(tmp_path, configs, repository / "results" / "paper", counts)
+    written = write_tables(tmp_path, read_sources(tmp_path, configs, repository / "results" / "paper", counts))
     for name in written:
         for ending in ("csv", "md"):
             made = (tmp_path / f"{name}.{ending}").read_text()

@@ -237,6 +237,9 @@ SECTIONS = MappingProxyType({"cifar10": Cifar10Data, "dcase2019": Dcase2019Data,
 DataConfig = Annotated[Cifar10Data | Dcase2019Data | UrbanSound8KData, Field(discriminator="source")]
 
 
+SPEED = "speed"
+"""Folder of the records of speed, beside those of the studies."""
+
 TABLE_SOURCES = MappingProxyType({"table3": ("dcase2019",), "table4": ("urbansound8k", "cifar10")})
 """The data sets whose accuracies a table of the paper shows."""
 
@@ -307,6 +310,13 @@ class StudyConfig(Strict):
         if self.table is not None and self.data.source not in TABLE_SOURCES[self.table]:
             raise ValueError(f"table: {self.table} is on {' and '.join(TABLE_SOURCES[self.table])}")
         return self
+
+    @field_validator("name")
+    @classmethod
+    def _not_reserved(cls, name):
+        if name == SPEED:
+            raise ValueError(f"records/{SPEED} is for records of speed; choose another name")
+        return name
 
     @model_validator(mode="after")
     def _without_repeats(self):

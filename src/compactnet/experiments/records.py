@@ -5,6 +5,7 @@ import math
 from pathlib import Path
 
 from compactnet.errors import InputError
+from compactnet.experiments.config import SPEED
 from compactnet.experiments.study import hash_of
 from compactnet.files import write_text
 
@@ -76,8 +77,9 @@ def _problem(record):
 
 
 def read_records(folder):
-    """Return all records below a folder, in the order of their paths; none where the folder does not exist."""
-    return [read_record(path) for path in sorted(Path(folder).rglob("*.json"))]
+    """Return all records of runs below a folder, in the order of their paths; none where it does not exist."""
+    folder = Path(folder)
+    return [read_record(path) for path in sorted(folder.rglob("*.json")) if path.parent != folder / SPEED]
 
 
 def is_done(path, protocol_hash):

@@ -14,8 +14,9 @@ from datetime import UTC, datetime
 import keras
 import tensorboardX
 
+from compactnet import environment
 from compactnet.errors import InputError
-from compactnet.experiments import environment, records
+from compactnet.experiments import records
 from compactnet.experiments.batches import Batches, shuffled
 from compactnet.experiments.config import StudyConfig
 from compactnet.experiments.study import build_network, cells

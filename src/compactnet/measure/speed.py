@@ -123,28 +123,6 @@ def interchannel_operation(operation, compact_factor=2, shape=(32, 16, 16, 128),
     )
 
 
-def training_step(models, batch_size=32, rounds=20):
-    """Time training steps: forward, backward and Adam, as one compiled call.
-
-    Args:
-        models: {name: functional model with a softmax output}.
-        batch_size: Samples a step.
-        rounds: How often each is timed.
-
-    Returns:
-        {name: Timing}
-    """
-    generator = np.random.default_rng(0)
-    candidates = {}
-    for name, model in models.items():
-        model.compile("adam", "sparse_categorical_crossentropy", jit_compile=False)
-        samples = generator.normal(size=(batch_size, *model.input_shape[1:])).astype(np.float32)
-        labels = generator.integers(0, model.output_shape[-1], batch_size)
-        # The loss comes back as a number, so the step has ended when the call returns.
-        candidates[name] = lambda model=model, samples=samples, labels=labels: model.train_on_batch(samples, labels)
-    return interleaved(candidates, rounds)
-
-
 def seconds_by_kind(model, batch_size=32, rounds=10):
     """Return where a step's time goes: seconds of forward and backward of each kind of layer, alone on its own input.
 

@@ -1,5 +1,7 @@
 """The paper's tables with our figures beside its own."""
 
+from dataclasses import dataclass
+from pathlib import Path
 from types import MappingProxyType
 
 import pandas as pd
@@ -9,7 +11,9 @@ from compactnet.measure import CONVENTION, PUBLISHED_CONVENTION, published_mflop
 from compactnet.measure.conventions import ASC_INPUT, IC_PUBLISHED_INPUT, SED_INPUT
 from compactnet.networks import CATALOGUE
 from compactnet.report import published
+from compactnet.report.counts import Counts
 from compactnet.report.markdown import write_table
+from compactnet.report.speed_tables import SPEED_NOTE, speed_columns
 
 COUNTING_NOTE = f"FLOPs are counted by the convention *{CONVENTION}*; MFLOPs are 1e6 FLOPs. Parameters are all weights."
 
@@ -32,19 +36,44 @@ UNEXPLAINED_NOTE = (
 )
 
 
-def write_table1(folder, published_folder, counts, configs, members):
-    """Write Table I: parameters and FLOPs. No config and no record has a part in it."""
-    _write_complexity(folder, published_folder, counts, "table1", "Table I: parameters and complexity", [])
+@dataclass(frozen=True)
+class Sources:
+    """What tables are made of.
+
+    Attributes:
+        published: Folder with the paper's figures.
+        counts: The `Counts`.
+        configs: The `StudyConfig`s, in the order of their columns.
+        members: {study: its records}.
+        others: Records that follow no config's protocol.
+        sessions: Sessions of speed, oldest first.
+    """
+
+    published: Path
+    counts: Counts
+    configs: tuple
+    members: dict
+    others: list
+    sessions: list
+
+    def of_table(self, table):
+        """Return the configs that reproduce one of the paper's tables."""
+        return [config for config in self.configs if config.table == table]
 
 
-def write_table2(folder, published_folder, counts, configs, members):
+def write_table1(folder, sources: Sources):
+    """Write Table I: parameters, FLOPs and speed."""
+    _write_complexity(folder, sources, "table1", "Table I: parameters, complexity and speed", [])
+
+
+def write_table2(folder, sources: Sources):
     """Write Table II: the same of the efficient networks."""
-    title = "Table II: parameters and complexity of efficient networks"
-    _write_complexity(folder, published_folder, counts, "table2", title, [UNEXPLAINED_NOTE])
+    title = "Table II: parameters, complexity and speed of efficient networks"
+    _write_complexity(folder, sources, "table2", title, [UNEXPLAINED_NOTE])
 
 
-def _write_complexity(folder, published_folder, counts, table, title, remarks):
-    paper = published.read(published_folder, table)
+def _write_complexity(folder, sources, table, title, remarks):
+    paper, counts = published.read(sources.published, table), sources.counts
     wanted = [
         (name, CATALOGUE[name], ASC_INPUT)
         for model in paper["model"]
@@ -77,10 +106,12 @@ def _write_complexity(folder, published_folder, counts, table, title, remarks):
                 "convention": CONVENTION,
             }
         )
+    speeds = speed_columns(rows, sources.sessions, counts, sources.published)
     notes = [
         COUNTING_NOTE + " Input 128x512x1, 10 classes, batch 1. Where the paper prints two figures, the first is for "
         "sum and max, the second for average. The paper prints one decimal.",
         *remarks,
+        SPEED_NOTE,
     ]
     headings = {
         "model": "model",
@@ -97,21 +128,14 @@ def _write_complexity(folder, published_folder, counts, table, title, remarks):
         "weight_bytes": "bytes of weights (float32)",
         "peak_activation_bytes": "peak bytes of activations",
     }
-    write_table(folder, table, title, notes, pd.DataFrame(rows), {"": headings})
+    write_table(folder, table, title, notes, pd.DataFrame(rows), {"Parameters and complexity": headings, **speeds})
 
 
-def write_table3(folder, published_folder, counts, configs, members):
-    """Write Table III: complexity and accuracy on acoustic scenes.
-
-    Args:
-        folder: Where the table goes.
-        published_folder: Folder with the paper's figures.
-        counts: The `Counts`.
-        configs: The `StudyConfig`s whose `table` it is.
-        members: {study: its records}.
-    """
-    paper = published.read(published_folder, "table3")
-    names = published.networks(published_folder, "table3")
+def write_table3(folder, sources: Sources):
+    """Write Table III: complexity and accuracy on acoustic scenes."""
+    counts, members, configs = sources.counts, sources.members, sources.of_table("table3")
+    paper = published.read(sources.published, "table3")
+    names = published.networks(sources.published, "table3")
     counts.prepare([(name, CATALOGUE[name], ASC_INPUT) for name in names])
     rows = []
     for paper_row, name in zip(paper.to_dict("records"), names, strict=True):
@@ -139,10 +163,11 @@ def write_table3(folder, published_folder, counts, configs, members):
     write_table(folder, "table3", "Table III: acoustic scenes", [COUNTING_NOTE, ACCURACY_NOTE], frame, sections)
 
 
-def write_table4(folder, published_folder, counts, configs, members):
-    """Write Table IV: complexity and accuracy on sound events and images; arguments as `write_table3`."""
-    paper = published.read(published_folder, "table4")
-    names = published.networks(published_folder, "table4")
+def write_table4(folder, sources: Sources):
+    """Write Table IV: complexity and accuracy on sound events and images."""
+    counts, members, configs = sources.counts, sources.members, sources.of_table("table4")
+    paper = published.read(sources.published, "table4")
+    names = published.networks(sources.published, "table4")
     inputs = {"sed": {"128x201x1": SED_INPUT}, "ic": {"224x224x3": IC_PUBLISHED_INPUT}}
     specs = {"128x201x1": CATALOGUE, "224x224x3": CATALOGUE}
     for config in configs:

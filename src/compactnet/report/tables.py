@@ -12,38 +12,53 @@ from compactnet.networks import CATALOGUE
 from compactnet.report import published
 from compactnet.report.counts import Counts
 from compactnet.report.markdown import remove_table, write_table
-from compactnet.report.paper_tables import PAPER_TABLES, accuracy
+from compactnet.report.paper_tables import PAPER_TABLES, Sources, accuracy
+from compactnet.report.speed_records import read_sessions
+from compactnet.report.speed_tables import write_speed_tables
 
 
-def write_tables(results_folder, configs, published_folder, counts: Counts, paper_tables=tuple(PAPER_TABLES)):
-    """Write every table that the records below a folder allow.
+def read_sources(results_folder, configs, published_folder, counts: Counts):
+    """Return the `Sources` of the records below a folder.
 
     Args:
-        results_folder: Folder with `records/`; the tables go beside it.
+        results_folder: Folder with `records/`.
         configs: The `StudyConfig`s whose protocols say which record belongs to which table.
         published_folder: Folder with the paper's figures.
         counts: Where counted figures come from.
+
+    Raises:
+        InputError: a record is damaged.
+    """
+    members, others = sort_records(read_records(Path(results_folder) / "records"), configs)
+    by_name = tuple(sorted(configs, key=lambda config: config.name))
+    return Sources(Path(published_folder), counts, by_name, members, others, read_sessions(results_folder))
+
+
+def write_tables(folder, sources: Sources, paper_tables=tuple(PAPER_TABLES)):
+    """Write every table that there are records for.
+
+    Args:
+        folder: Where the tables go.
+        sources: What `read_sources` returned.
         paper_tables: Which of the paper's tables to write.
 
     Returns:
         Names of the tables written, without their ending.
 
     Raises:
-        InputError: a record or a published table is missing or damaged, or a table cannot be written.
+        InputError: a published table is missing, or a table cannot be written.
     """
-    folder = Path(results_folder)
-    records = read_records(folder / "records")
-    members, others = sort_records(records, configs)
+    folder, configs, members, others = Path(folder), sources.configs, sources.members, sources.others
+    records = [*(record for of_study in members.values() for record in of_study), *others]
     planned = planned_cells(configs)
-    written = list(paper_tables)
     for name in paper_tables:
-        of_table = sorted((config for config in configs if config.table == name), key=lambda config: config.name)
-        PAPER_TABLES[name](folder, published_folder, counts, of_table, members)
+        PAPER_TABLES[name](folder, sources)
+    written = [*paper_tables, *write_speed_tables(folder, sources.published, sources.sessions)]
     groups = {}
     for config in configs:
         if config.data.generated:
             continue
-        rows = published.networks(published_folder, config.table) if config.table else []
+        rows = published.networks(sources.published, config.table) if config.table else []
         groups[f"study_{config.name}"] = (
             f"Study {config.name}: {config.data.description}",
             ["Runs that follow the config's protocol; no figure of the paper stands beside them."],

@@ -1,4 +1,4 @@
-"""Where a run happened: versions, processor, commit. Nothing here decides an outcome; records keep it as evidence."""
+"""Where something was run or timed: versions, processor, commit; records keep it as evidence."""
 
 import importlib
 import importlib.metadata
@@ -11,16 +11,25 @@ import keras
 
 import compactnet
 
+PACKAGES = ("keras", "numpy", "scipy", "librosa", "soxr")
 
-def describe():
-    """Return versions, hardware and commit as plain JSON data."""
+
+def describe(packages=()):
+    """Return versions, hardware and commit as plain JSON data.
+
+    Args:
+        packages: Distributions whose versions count besides those that every run uses.
+    """
     backend = keras.config.backend()
     return {
         "backend": backend,
         "versions": {
             "python": platform.python_version(),
             "compactnet": compactnet.__version__,
-            **{package: _version(package) for package in ("keras", "numpy", "scipy", "librosa", "soxr", backend)},
+            **{
+                package: _version(package)
+                for package in ("keras", "numpy", "scipy", "librosa", "soxr", backend, *packages)
+            },
         },
         "processor": processor(),
         "cores": os.cpu_count(),
