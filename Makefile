@@ -5,7 +5,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 DATA ?= data
-WORKERS ?= 1
+WORKERS ?=
+LAUNCHER ?= local
 ARGS ?=
 
 # What a user's run writes is kept apart from the committed evidence in results/.
@@ -19,10 +20,10 @@ export KERAS_BACKEND ?= tensorflow
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help data-asc data-sed data-ic reproduce-asc reproduce-sed reproduce-ic reproduce-sample tables complexity figures benchmark test test-slow test-backends lint clean
+.PHONY: help plan data-asc data-sed data-ic reproduce-asc reproduce-sed reproduce-ic reproduce-sample tables complexity figures benchmark test test-slow test-backends lint clean
 
 help: ## print the targets
-	@echo "make TARGET [PYTHON=python3] [VENV=.venv] [DATA=data] [RESULTS=folder] [WORKERS=1] [ARGS=...]"
+	@echo "make TARGET [PYTHON=python3] [VENV=.venv] [DATA=data] [RESULTS=folder] [WORKERS=n] [LAUNCHER=local|slurm] [ARGS=...]"
 	@echo
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 22
 	@echo
@@ -50,7 +51,11 @@ data-ic: $(VENV)/installed ## download, verify and unpack CIFAR-10 (0.17 GB)
 	$(RUN) scripts/download.py ic --data "$(DATA)"
 
 REPRODUCE = $(RUN) scripts/reproduce.py "$(or $(CONFIG),configs/$(@:reproduce-%=%).yaml)" \
-	--data "$(DATA)" --results "$(RUNS)" --workers $(WORKERS) $(ARGS)
+	--data "$(DATA)" --results "$(RUNS)" $(and $(WORKERS),--workers $(WORKERS)) --launcher $(LAUNCHER) $(ARGS)
+
+plan: $(VENV)/installed ## cells, gigabytes and hours of a study (CONFIG=configs/ic.yaml) on this machine
+	$(RUN) scripts/plan.py "$(or $(CONFIG),configs/ic.yaml)" --data "$(DATA)" --results "$(RUNS)" \
+		$(and $(WORKERS),--workers $(WORKERS)) $(ARGS)
 
 reproduce-asc: $(VENV)/installed ## train on acoustic scenes (CONFIG=configs/asc.yaml), write table3
 	$(REPRODUCE)

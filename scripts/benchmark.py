@@ -26,9 +26,10 @@ from compactnet.experiments.study import network_specs
 from compactnet.files import check_writable
 from compactnet.measure import speed
 from compactnet.measure.conventions import ASC_INPUT, SED_INPUT
-from compactnet.measure.runtimes import BACKENDS, RUNTIMES
+from compactnet.measure.runtimes import RUNTIMES
 from compactnet.measure.side_by_side import DEVICES, Work, cores, side_by_side
 from compactnet.networks import CATALOGUE, build
+from compactnet.processes import BACKENDS
 from compactnet.report.counts import Counts
 from compactnet.report.figures import write_figures
 from compactnet.report.speed_records import FAMILIES, machine, read_sessions, write_session

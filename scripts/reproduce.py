@@ -5,10 +5,10 @@ import argparse
 import sys
 from pathlib import Path
 
-from compactnet.commands import chatter_held_back, run_command
-from compactnet.errors import InputError
+from compactnet.commands import chatter_held_back, run_command, study_options
+from compactnet.experiments import launcher, slurm
 from compactnet.experiments.config import load_config, load_shipped
-from compactnet.experiments.launcher import launch
+from compactnet.experiments.job import plan_job
 from compactnet.experiments.records import read_records
 from compactnet.experiments.study import build_network, cells
 from compactnet.files import check_writable
@@ -18,34 +18,19 @@ from compactnet.report.tables import read_sources, write_tables
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def arguments():
+def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("config", type=Path, help="YAML file, such as configs/ic.yaml")
-    parser.add_argument(
-        "--data", type=Path, default=Path("data"), help="folder that holds the data set (default: data)"
-    )
-    parser.add_argument(
-        "--results", type=Path, default=Path("runs"), help="folder for records and tables (default: runs)"
-    )
-    parser.add_argument("--only", nargs="+", metavar="NETWORK", help="train these networks of the study only")
-    parser.add_argument("--seeds", type=int, metavar="N", help="use the first N seeds of the config")
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="changes", help="change a key")
     parser.add_argument(
         "--skip-bad",
         action="append_const",
         const="data.skip_bad=true",
+        default=[],
         dest="changes",
         help="go on without clips that are missing or damaged; the records say which",
     )
-    parser.add_argument("--workers", type=int, default=1, metavar="N", help="cells trained at once (default: 1)")
+    parser.add_argument("--launcher", choices=("local", "slurm"), default="local", help="where cells run")
     parser.add_argument("--tensorboard", action="store_true", help="write TensorBoard logs below the results")
-    return parser.parse_args()
-
-
-def main():
-    options = arguments()
-    if options.workers < 1:
-        raise InputError(f"--workers takes a number of at least 1. Received: {options.workers}")
+    options = study_options(parser)
     config = load_config(options.config, options.changes)
     # Without --set: a changed run never stands in the table of the config it was changed from.
     unchanged = load_config(options.config)
@@ -66,9 +51,13 @@ def main():
     del dataset  # each cell reads its own
     # All that the end needs is looked at before weeks of training, not after.
     read_records(options.results / "records")
-    for part in ("", f"records/{config.name}", f"logs/{config.name}"):
+    for part in ("", *(f"{kind}/{config.name}" for kind in ("records", "logs", "checkpoints", "locks"))):
         check_writable(options.results / part)
-    outcome = launch(config, planned, options.data, options.results, options.workers, options.tensorboard)
+    jobs = [plan_job(config, cell, options.data, options.results, options.tensorboard) for cell in planned]
+    if options.launcher == "slurm":
+        outcome = slurm.launch(jobs, sys.stderr, config.launcher, options.results / "slurm", options.workers)
+    else:
+        outcome = launcher.launch(jobs, sys.stderr, options.workers or 1)
     print(f"{outcome.done} cells trained, {outcome.skipped} were there, {len(outcome.failed)} failed.")
     counts = Counts(ROOT / "results" / "complexity.csv")
     sources = read_sources(options.results, known, ROOT / "results" / "paper", counts)

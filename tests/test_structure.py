@@ -8,8 +8,8 @@ BELOW = {
     "layers": set(),
     "networks": {"layers", "errors"},
     "data": {"errors", "files"},
-    "measure": {"layers", "networks", "errors", "environment"},
-    "experiments": {"data", "networks", "errors", "files", "environment"},
+    "measure": {"layers", "networks", "errors", "environment", "processes"},
+    "experiments": {"data", "networks", "errors", "files", "environment", "processes"},
     "report": {"data", "networks", "measure", "experiments", "errors", "files"},
 }
 BACKENDS = {"tensorflow", "jax", "torch"}

@@ -9,10 +9,10 @@ import importlib.util
 import os
 import sys
 import tempfile
+from pathlib import Path
 
 from compactnet.errors import InputError
-
-BACKENDS = ("tensorflow", "jax", "torch")
+from compactnet.processes import BACKENDS, keep_off_gpus
 
 
 @contextlib.contextmanager
@@ -45,9 +45,36 @@ if _backend not in BACKENDS or importlib.util.find_spec(_backend) is None:
         "or leave KERAS_BACKEND out for tensorflow.\n"
     )
     raise SystemExit(2)
+# Commands plan and report; what computes is a process of its own.
+keep_off_gpus()
 if "keras" not in sys.modules:
     with chatter_held_back():
         importlib.import_module("keras")
+
+
+def study_options(parser):
+    """Add the arguments that say which cells of which study, and where; parse the command line and return the options.
+
+    Raises:
+        InputError: `--workers` is not a positive number.
+    """
+    parser.add_argument("config", type=Path, help="YAML file, such as configs/ic.yaml")
+    parser.add_argument(
+        "--data", type=Path, default=Path("data"), help="folder that holds the data set (default: data)"
+    )
+    parser.add_argument(
+        "--results", type=Path, default=Path("runs"), help="folder for records and tables (default: runs)"
+    )
+    parser.add_argument("--only", nargs="+", metavar="NETWORK", help="these networks of the study only")
+    parser.add_argument("--seeds", type=int, metavar="N", help="the first N seeds of the config only")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="changes", help="change a key")
+    parser.add_argument(
+        "--workers", type=int, metavar="N", help="cells trained at once (default: 1; on Slurm as many as it allows)"
+    )
+    options = parser.parse_args()
+    if options.workers is not None and options.workers < 1:
+        raise InputError(f"--workers takes a number of at least 1. Received: {options.workers}")
+    return options
 
 
 def run_command(main):

@@ -1,6 +1,7 @@
 """Writing files so that a reader never sees half of one."""
 
 import contextlib
+import fcntl
 import os
 import tempfile
 from pathlib import Path
@@ -36,6 +37,42 @@ def replaced(path):
     finally:
         if partial is not None:
             partial.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def locked(path, busy=None):
+    """Hold a lock for the length of the block. The system lets go of it when this process ends, however it ends.
+
+    Args:
+        path: The lock's file. Its folder is made if it is missing; the file stays.
+        busy: Function without arguments that is called if another process has the lock, before waiting for it. An
+            exception of its own ends the waiting.
+
+    Raises:
+        OSError: the file cannot be made.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("ab") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if busy is not None:
+                busy()
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def is_locked(path):
+    """Say whether another process holds the lock `path`."""
+    try:
+        with Path(path).open("rb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    return False
 
 
 def write_text(path, text):

@@ -101,7 +101,10 @@ def test_a_loss_that_is_not_finite_fails_its_cell_and_leaves_no_record(folder, g
     assert status == 1
     assert "1 failed" in ended.out
     assert "no longer finite" in ended.err
-    assert not list((folder / "diverged").rglob("*.json"))
+    assert "Traceback" not in ended.err
+    assert not list((folder / "diverged" / "records").rglob("*.json"))
+    (failure,) = (folder / "diverged" / "failures").rglob("*.json")
+    assert "no longer finite" in json.loads(failure.read_text())["reason"]
 
 
 def test_ctrl_c_stops_every_process_and_leaves_no_half_record(folder, generated_images):

@@ -7,9 +7,10 @@ import pytest
 
 from compactnet.errors import InputError
 from compactnet.measure import complexity
-from compactnet.measure.runtimes import BACKENDS, RUNTIMES, missing_modules
+from compactnet.measure.runtimes import RUNTIMES, missing_modules
 from compactnet.measure.side_by_side import Timings, Work, side_by_side
 from compactnet.networks import CATALOGUE, build
+from compactnet.processes import BACKENDS
 
 SMALL = {name: CATALOGUE[name] for name in ("mobilenet_v1_025", "shufflenet_v1_050")}
 SHAPE = (33, 40, 1)

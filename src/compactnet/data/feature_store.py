@@ -9,7 +9,6 @@ moment, costs the clips then in flight and nothing else.
 
 import contextlib
 import dataclasses
-import fcntl
 import hashlib
 import json
 import os
@@ -28,7 +27,7 @@ from tqdm import tqdm
 from compactnet.data.dataset import Split, statistics
 from compactnet.data.log_mel import LogMelConfig
 from compactnet.errors import InputError
-from compactnet.files import replaced, write_text
+from compactnet.files import locked, replaced, write_text
 
 ARRAY, INDEX, JOURNAL, LOCK, DESCRIPTION = "features.npy", "index.csv", "journal.csv", "lock", "description.json"
 COLUMNS = ("row", "bytes", "modified_ns", "file_crc32", "features_crc32")
@@ -170,15 +169,11 @@ class FeatureStore:
 
     @contextlib.contextmanager
     def _locked(self, stream):
+        def busy():
+            stream.write(f"Another process is filling {self.folder}: waiting for it.\n")
+
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            # The system lets go of the lock when this process ends, however it ends.
-            with (self.folder / LOCK).open("ab") as lock:
-                try:
-                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                except BlockingIOError:
-                    stream.write(f"Another process is filling {self.folder}: waiting for it.\n")
-                    fcntl.flock(lock, fcntl.LOCK_EX)
+            with locked(self.folder / LOCK, busy):
                 yield
         except OSError as error:
             raise InputError(

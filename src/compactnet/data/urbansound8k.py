@@ -34,6 +34,9 @@ CLASS_NAMES = (
     "street_music",
 )
 FOLDS = tuple(range(1, 11))
+FOLD_SIZES = (873, 888, 925, 990, 936, 823, 838, 806, 816, 837)
+"""Clips of each fold."""
+
 FEATURES = EVENTS
 OFFICIAL_METADATA = "f94d127225b53c5afbb056bf26a6eca735b651527b39a5c70b991bd442a1cc25"
 """`metadata_fingerprint` of the 8,732 clips."""

@@ -70,6 +70,7 @@ class Cifar10Data(Strict):
 
     title: ClassVar = "CIFAR-10"
     samples: ClassVar = "images"
+    download: ClassVar = cifar10.DOWNLOAD
     sample_shape: ClassVar = cifar10.IMAGE_SHAPE
     classes: ClassVar = len(cifar10.CLASS_NAMES)
 
@@ -83,6 +84,10 @@ class Cifar10Data(Strict):
     def official_fingerprint(self):
         """The beginning of the fingerprint that the data must have; empty where no data are official."""
         return "" if self.generated else fingerprint(cifar10.OFFICIAL_MD5)
+
+    def official_counts(self):
+        """Return the numbers of training and test samples in the official data."""
+        return min(self.train_samples or 50_000, 50_000), min(self.test_samples or 10_000, 10_000)
 
     def load(self, folder):
         """Return the `Dataset`, checked; refuse files that are missing or damaged with an InputError."""
@@ -166,6 +171,7 @@ class Dcase2019Data(AudioData):
     features: Annotated[LogMelConfig, BeforeValidator(_features_from(dcase2019.FEATURES))] = dcase2019.FEATURES
 
     title: ClassVar = "TAU Urban Acoustic Scenes 2019"
+    download: ClassVar = dcase2019.DOWNLOAD
 
     @property
     def classes(self):
@@ -182,6 +188,10 @@ class Dcase2019Data(AudioData):
         """The beginning of the fingerprint that the data must have; empty where no data are official."""
         official = (self.archive, self.labels, self.fold) == (dcase2019.FOLDER, dcase2019.LABELS, 1)
         return f"{dcase2019.OFFICIAL_METADATA}:" if official and self.is_whole else ""
+
+    def official_counts(self):
+        """Return the numbers of training and test samples in the official data."""
+        return 9_185, 4_185
 
     def load(self, folder):
         """Return the `Dataset`, checked; refuse files that are missing or damaged with an InputError."""
@@ -201,6 +211,7 @@ class UrbanSound8KData(AudioData):
     features: Annotated[LogMelConfig, BeforeValidator(_features_from(urbansound8k.FEATURES))] = urbansound8k.FEATURES
 
     title: ClassVar = "UrbanSound8K"
+    download: ClassVar = urbansound8k.DOWNLOAD
     classes: ClassVar = len(urbansound8k.CLASS_NAMES)
 
     @property
@@ -221,6 +232,11 @@ class UrbanSound8KData(AudioData):
         if len(set(folds)) < len(folds):
             raise ValueError("a fold stands there twice")
         return folds
+
+    def official_counts(self):
+        """Return the numbers of training and test samples in the official data."""
+        test = urbansound8k.FOLD_SIZES[self.test_folds[0] - 1]
+        return sum(urbansound8k.FOLD_SIZES) - test, test
 
     def load(self, folder):
         """Return the `Dataset`, checked; refuse files that are missing or damaged with an InputError."""
@@ -280,6 +296,24 @@ class NetworkConfig(Strict):
     convolution: dict[str, Any] = {}
 
 
+class SlurmConfig(Strict):
+    """What a job asks of Slurm, `launcher:` in a YAML file; its threads are the study's.
+
+    Attributes:
+        partition: Name of the partition; left out, the cluster's default.
+        account: Name of the account; left out, the user's default.
+        minutes: Time limit of a job. One that needs longer is requeued and goes on from its checkpoint.
+        memory_gb: Memory of a job in GB; left out, the cluster's default.
+        gpus: GPUs of a job.
+    """
+
+    partition: str | None = None
+    account: str | None = None
+    minutes: Count = 720
+    memory_gb: Count | None = None
+    gpus: Annotated[int, Field(ge=0, strict=True)] = 0
+
+
 class StudyConfig(Strict):
     """A YAML file.
 
@@ -292,6 +326,7 @@ class StudyConfig(Strict):
         training: A `TrainingConfig`.
         seeds: The seeds, one run each a network.
         threads: Processor threads of one run. Results are equal to the bit only for the same number.
+        launcher: A `SlurmConfig`, for runs on a cluster.
     """
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9_-]+$")]
@@ -302,6 +337,7 @@ class StudyConfig(Strict):
     training: TrainingConfig
     seeds: Annotated[list[Annotated[int, Field(ge=0, lt=2**32, strict=True)]], Field(min_length=1)]
     threads: Count = 2
+    launcher: SlurmConfig = SlurmConfig()
 
     @model_validator(mode="after")
     def _fits_the_paper(self):

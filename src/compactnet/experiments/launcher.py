@@ -1,200 +1,183 @@
 """Runs cells on this machine: one process a cell, a bar for the whole and one for each running cell."""
 
-import contextlib
-import json
-import os
-import queue
-import subprocess
-import sys
 import threading
-from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
-from pathlib import Path
+from collections import deque
 
 from tqdm import tqdm
 
-from compactnet.errors import InputError
-from compactnet.experiments import records
-from compactnet.experiments.study import backend
+from compactnet.experiments.job import follow, started
+from compactnet.experiments.ledger import Ledger
+from compactnet.files import is_locked
+from compactnet.processes import visible_gpus
 
-BAD_INPUT = 2
-"""Exit status of a cell whose data or config is unusable, which all cells share."""
-
-THREAD_VARIABLES = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What became of the cells.
-
-    Attributes:
-        done: Number of cells trained now.
-        skipped: Number of cells whose record was there.
-        failed: Pairs (cell, reason).
-    """
-
-    done: int
-    skipped: int
-    failed: tuple
+LOOK_SECONDS = 1.0
+"""How often a worker that has nothing to do looks at the cells that another grid has."""
 
 
-def launch(config, cells, data_folder, results_folder, workers=1, tensorboard=False, stream=None):
+def launch(jobs, stream, workers=1):
     """Train the cells that have no record yet.
 
+    A cell that fails is tried once more at the end; one whose process is killed goes on from its checkpoint. A cell
+    that another grid on the same results has is left to it, unless that one dies.
+
     Args:
-        config: The `StudyConfig`.
-        cells: The cells, in the order to run them.
-        data_folder: Folder that holds the data set.
-        results_folder: Folder for `records/`, `logs/` and, if asked for, `tensorboard/`.
+        jobs: What `plan_job` returned, for each cell in the order to run them.
+        stream: Where bars go.
         workers: Number of cells trained at once.
-        tensorboard: Whether each cell writes TensorBoard logs.
-        stream: Where bars go; standard error if left out.
 
     Returns:
         An `Outcome`.
 
     Raises:
         InputError: a cell found its data or config unusable; the others are stopped.
-        KeyboardInterrupt: after every running cell was stopped; records of finished cells stay.
+        KeyboardInterrupt: after every running cell was stopped; records and checkpoints stay.
     """
-    stream = stream or sys.stderr
-    folder = Path(results_folder)
-    waiting = [cell for cell in cells if not records.is_done(folder / "records" / cell.record_name, cell.protocol_hash)]
-    skipped = len(cells) - len(waiting)
-    if skipped:
-        stream.write(f"{skipped} of {len(cells)} cells have their record already and are skipped.\n")
-    pool = _Pool(config, Path(data_folder), folder, tensorboard, stream, workers)
-    failed = pool.run(waiting)
-    return Outcome(len(waiting) - len(failed), skipped, tuple(failed))
+    ledger = Ledger(jobs)
+    if ledger.skipped:
+        stream.write(f"{ledger.skipped} of {len(jobs)} cells have their record already and are skipped.\n")
+    if ledger.waiting:
+        _Grid(ledger, stream, workers).run()
+    return ledger.outcome()
 
 
-class _Pool:
-    def __init__(self, config, data_folder, results_folder, tensorboard, stream, workers):
-        self._config, self._data_folder, self._folder = config, data_folder, results_folder
-        self._tensorboard, self._stream, self._workers = tensorboard, stream, workers
-        self._slots, self._processes, self._lock = queue.SimpleQueue(), set(), threading.Lock()
-        self._stopping = False
-        for slot in range(1, workers + 1):
-            self._slots.put(slot)
+class _Grid:
+    def __init__(self, ledger, stream, workers):
+        self._ledger, self._stream, self._workers = ledger, stream, workers
+        self._waiting, self._elsewhere = deque(ledger.waiting), []
+        self._running, self._done = {}, 0
+        self._changed = threading.Condition()
+        self._stopping, self._error = False, None
+        self._gpus = visible_gpus()
+        self._bar = None
 
-    def run(self, cells):
-        failed = []
-        executor = ThreadPoolExecutor(self._workers)
-        with self._bar(total=len(cells), desc="cells", unit="cell", position=0) as bar:
+    def run(self):
+        workers = [threading.Thread(target=self._work, args=(slot,)) for slot in range(1, self._workers + 1)]
+        with self._new_bar(total=self._ledger.total, desc="cells", unit="cell", position=0) as self._bar:
+            self._show()
             try:
-                for future in as_completed([executor.submit(self._run_cell, cell) for cell in cells]):
-                    cell, reason = future.result()
-                    bar.update()
-                    if reason is not None:
-                        failed.append((cell, reason))
-                        bar.write(f"{cell.title} failed: {reason}", file=self._stream)
-            except BaseException:
-                self._stop()
-                raise
+                for worker in workers:
+                    worker.start()
+                for worker in workers:
+                    while worker.is_alive():
+                        worker.join(0.2)  # not for good, so that Ctrl-C is heard
             finally:
-                executor.shutdown(wait=True, cancel_futures=True)
-        return failed
+                self._stop()
+                for worker in workers:
+                    if worker.ident is not None:
+                        worker.join()
+        if self._error is not None:
+            raise self._error
 
-    def _bar(self, **arguments):
+    def _work(self, slot):
+        try:
+            while (job := self._next(slot)) is not None:
+                ended = self._attempt(job, slot)
+                with self._changed:
+                    del self._running[slot]
+                    if not self._stopping:
+                        self._settle(job, ended)
+                    self._show()
+                    self._changed.notify_all()
+        except BaseException as error:
+            self._error = self._error or error
+            self._stop()
+
+    def _settle(self, job, ended):
+        became = self._ledger.settle(job, ended)
+        if became == "done":
+            self._done += 1
+        elif became == "busy":
+            self._elsewhere.append(job)
+        elif became == "again":
+            self._say(f"{job['title']}: {ended.reason}. It is tried again.")
+            self._waiting.append(job)
+        else:
+            self._say(f"{job['title']} failed: {self._ledger.failed[-1][1]}")
+
+    def _next(self, slot):
+        """Return the job that a worker runs now, or None when there is nothing left or all shall stop."""
+        with self._changed:
+            while not self._stopping:
+                self._look_elsewhere()
+                if self._waiting:
+                    job = self._waiting.popleft()
+                    if is_locked(job["lock"]):
+                        self._elsewhere.append(job)
+                        continue
+                    self._running[slot] = None
+                    self._show()
+                    return job
+                if not self._running and not self._elsewhere:
+                    return None
+                self._changed.wait(LOOK_SECONDS)
+        return None
+
+    def _look_elsewhere(self):
+        """Count the cells that another grid has finished, and take back those that it left."""
+        for job in list(self._elsewhere):
+            if self._ledger.is_done(job):
+                self._done += 1
+            elif is_locked(job["lock"]):
+                continue
+            else:
+                self._waiting.append(job)
+            self._elsewhere.remove(job)
+            self._show()
+
+    def _attempt(self, job, slot):
+        device = self._gpus[(slot - 1) % len(self._gpus)] if self._gpus else None
+        with started(job, device) as process:
+            with self._changed:
+                self._running[slot] = process
+                if self._stopping:
+                    process.terminate()
+            with self._new_bar(total=None, desc=job["title"], unit="step", position=slot, leave=False) as bar:
+                return follow(job, process, lambda event: self._draw(job, bar, event))
+
+    def _stop(self):
+        with self._changed:
+            self._stopping = True
+            for process in self._running.values():
+                if process is not None:
+                    process.terminate()
+            self._changed.notify_all()
+
+    def _draw(self, job, bar, event):
+        match event["event"]:
+            case "step":
+                epochs = job["config"]["training"]["epochs"]
+                bar.total = event["steps"] * epochs
+                bar.set_postfix_str(
+                    f"epoch {event['epoch']}/{epochs}, loss {event['loss']:.3f}, "
+                    f"accuracy {100 * event['accuracy']:.1f} %",
+                    refresh=False,
+                )
+                if bar.n == 0:
+                    bar.initial = (event["epoch"] - 1) * event["steps"]  # what a checkpoint held took no time now
+                bar.update(event["done"] - bar.n)
+            case "epoch":
+                self._say(
+                    f"{job['title']} epoch {event['epoch']}/{event['epochs']}: "
+                    f"train loss {event['train_loss']:.3f}, accuracy {100 * event['train_accuracy']:.2f} %; "
+                    f"test loss {event['test_loss']:.3f}, accuracy {100 * event['test_accuracy']:.2f} %; "
+                    f"{event['seconds']:.0f} s"
+                )
+            case "note":
+                self._say(f"{job['title']}: {event['text']}")
+
+    def _show(self):
+        failed, waiting = len(self._ledger.failed), len(self._waiting)
+        text = f"{len(self._running)} running, {waiting} waiting, {failed} failed"
+        if self._elsewhere:
+            text += f", {len(self._elsewhere)} in another grid"
+        self._bar.set_postfix_str(text, refresh=False)
+        self._bar.update(self._done + failed - self._bar.n)
+        self._bar.refresh()
+
+    def _say(self, text):
+        tqdm.write(text, file=self._stream)
+
+    def _new_bar(self, **arguments):
         # Without a terminal a bar is a line in a log: seldom is enough.
         pause = 0.2 if self._stream.isatty() else 60.0
         return tqdm(file=self._stream, mininterval=pause, maxinterval=pause, dynamic_ncols=True, **arguments)
-
-    def _stop(self):
-        with self._lock:
-            self._stopping = True
-            for process in self._processes:
-                process.terminate()
-
-    def _run_cell(self, cell):
-        slot = self._slots.get()
-        try:
-            return cell, self._watch(cell, slot)
-        finally:
-            self._slots.put(slot)
-
-    def _watch(self, cell, slot):
-        """Run one cell to its end; return None, or why it failed."""
-        title = cell.title
-        name = Path(cell.record_name).with_suffix("")
-        log_path = self._folder / "logs" / f"{name}.log"
-        log_path.parent.mkdir(parents=True, exist_ok=True)
-        job = {
-            "config": self._config.model_dump(mode="json"),
-            "network": cell.network,
-            "seed": cell.seed,
-            "part": cell.part,
-            "data_folder": str(self._data_folder),
-            "record": str(self._folder / "records" / cell.record_name),
-            "tensorboard_folder": str(self._folder / "tensorboard" / name) if self._tensorboard else None,
-        }
-        with log_path.open("wb") as log, self._started(log) as process:
-            process.stdin.write(json.dumps(job))
-            process.stdin.close()
-            reason = self._follow(process, title, slot)
-            code = process.wait()
-        if code == 0:
-            return None
-        if code == BAD_INPUT:
-            raise InputError(f"{title}: {reason}")
-        if reason is None:
-            reason = "stopped" if self._stopping else f"its process ended with status {code}; its log is {log_path}"
-        return reason
-
-    @contextlib.contextmanager
-    def _started(self, log):
-        threads = {variable: str(self._config.threads) for variable in THREAD_VARIABLES}
-        environment = {
-            **os.environ,
-            **threads,
-            "TF_NUM_INTEROP_THREADS": "1",
-            "TF_CPP_MIN_LOG_LEVEL": "2",
-            "KERAS_BACKEND": backend(),
-        }
-        with self._lock:
-            if self._stopping:
-                raise RuntimeError("stopped before it began")
-            process = subprocess.Popen(
-                [sys.executable, "-m", "compactnet.experiments.run"],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=log,
-                text=True,
-                env=environment,
-            )
-            self._processes.add(process)
-        try:
-            yield process
-        finally:
-            if process.poll() is None:
-                process.kill()
-            process.wait()
-            process.stdout.close()
-            with self._lock:
-                self._processes.discard(process)
-
-    def _follow(self, process, title, slot):
-        """Draw a cell's events until its process closes the channel; return the reason if it failed."""
-        reason = None
-        with self._bar(total=None, desc=title, unit="step", position=slot, leave=False) as bar:
-            for line in process.stdout:
-                event = json.loads(line)
-                if event["event"] == "step":
-                    bar.total = event["steps"] * self._config.training.epochs
-                    bar.set_postfix_str(
-                        f"epoch {event['epoch']}/{self._config.training.epochs}, loss {event['loss']:.3f}, "
-                        f"accuracy {100 * event['accuracy']:.1f} %",
-                        refresh=False,
-                    )
-                    bar.update(event["done"] - bar.n)
-                elif event["event"] == "epoch":
-                    bar.write(
-                        f"{title} epoch {event['epoch']}/{event['epochs']}: "
-                        f"train loss {event['train_loss']:.3f}, accuracy {100 * event['train_accuracy']:.2f} %; "
-                        f"test loss {event['test_loss']:.3f}, accuracy {100 * event['test_accuracy']:.2f} %; "
-                        f"{event['seconds']:.0f} s",
-                        file=self._stream,
-                    )
-                elif event["event"] == "failed":
-                    reason = event["reason"]
-        return reason

@@ -3,6 +3,7 @@
 Everything the parent needs to know goes to standard output as one JSON object a line.
 """
 
+import hashlib
 import json
 import math
 import os
@@ -18,13 +19,17 @@ from compactnet import environment
 from compactnet.errors import InputError
 from compactnet.experiments import records
 from compactnet.experiments.batches import Batches, shuffled
+from compactnet.experiments.checkpoints import Checkpoints
 from compactnet.experiments.config import StudyConfig
+from compactnet.experiments.job import STATUS
 from compactnet.experiments.study import build_network, cells
+from compactnet.files import locked
 
 REPORT_SECONDS = 0.2
+"""Least time between two reports of a step's figures."""
 
 
-def run_cell(config, network, seed, data_folder, report, tensorboard_folder=None, part=""):
+def run_cell(config, network, seed, data_folder, report, part="", checkpoint_folder=None, tensorboard_folder=None):
     """Train one network with one seed and return its record.
 
     Args:
@@ -33,14 +38,15 @@ def run_cell(config, network, seed, data_folder, report, tensorboard_folder=None
         seed: One of the study's seeds.
         data_folder: Folder that holds the data set.
         report: Function that is called with a progress event, a dict.
-        tensorboard_folder: Folder for TensorBoard logs, or None for none.
         part: Which split of the data, as `Cell.part` names it.
+        checkpoint_folder: Folder of this cell's checkpoints, from which it goes on; None for none.
+        tensorboard_folder: Folder for TensorBoard logs, or None for none.
 
     Returns:
         The record, a dict of plain JSON data.
 
     Raises:
-        InputError: the data or the config are not usable.
+        InputError: the data or the config are not usable, or a checkpoint cannot be written.
         FloatingPointError: the loss became infinite or undefined.
     """
     started = time.monotonic()
@@ -64,7 +70,15 @@ def run_cell(config, network, seed, data_folder, report, tensorboard_folder=None
         # XLA on CPU runs depthwise convolutions tens of times slower on TensorFlow; JAX always compiles with it.
         jit_compile=keras.config.backend() == "jax",
     )
-    history = _train(model, dataset, config, seed, report, tensorboard_folder)
+    checkpoints = Checkpoints(checkpoint_folder, cell.protocol_hash) if checkpoint_folder else None
+    history, stretches = [], []
+    if checkpoints:
+        history, stretches = checkpoints.restore(model, lambda text: report({"event": "note", "text": text}))
+    # The same record whether it was stopped or not, unless it went on with other versions or on another machine.
+    if not stretches or stretches[-1]["environment"] != described:
+        stretches.append({"from_epoch": len(history) + 1, "environment": described})
+    spent = sum(epoch["seconds"] for epoch in history)
+    _train(model, dataset, config, seed, report, history, stretches, checkpoints, tensorboard_folder)
     return {
         "format": records.FORMAT,
         "study": config.name,
@@ -77,23 +91,33 @@ def run_cell(config, network, seed, data_folder, report, tensorboard_folder=None
         **records.summary_of(history),
         "history": history,
         "params": model.count_params(),
+        "weights_sha256": _weights_hash(model),
         "coverage": dataset.coverage,
         "generated_data": dataset.generated,
         "skipped": dataset.skipped,
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-        "duration_seconds": round(time.monotonic() - started, 1),
-        "environment": described,
+        "duration_seconds": round(spent + time.monotonic() - started, 1),
+        "environment": stretches[0]["environment"],
+        "went_on": stretches[1:],
     }
 
 
-def _train(model, dataset, config, seed, report, tensorboard_folder):
+def _weights_hash(model):
+    """Return the SHA-256 of all weights, by which two runs are seen to be equal."""
+    digest = hashlib.sha256()
+    for weight in model.weights:
+        digest.update(keras.ops.convert_to_numpy(weight).tobytes())
+    return digest.hexdigest()
+
+
+def _train(model, dataset, config, seed, report, history, stretches, checkpoints, tensorboard_folder):
+    """Train the epochs that `history` lacks and add them to it."""
     training = config.training
     steps = -(-len(dataset.train) // training.batch_size)
     progress = _Progress(report, steps)
     # Not Keras' own callback, which works with TensorFlow alone.
     curves = tensorboardX.SummaryWriter(tensorboard_folder) if tensorboard_folder else None
-    history = []
-    for epoch in range(training.epochs):
+    for epoch in range(len(history), training.epochs):
         began = time.monotonic()
         order = shuffled(len(dataset.train), seed, epoch)
         logs = model.fit(
@@ -116,13 +140,14 @@ def _train(model, dataset, config, seed, report, tensorboard_folder):
         if not all(math.isfinite(value) for value in row.values()):
             raise FloatingPointError(f"the loss is no longer finite in epoch {epoch + 1}")
         history.append(row)
+        if checkpoints:
+            checkpoints.save(model, history, stretches)
         report({"event": "epoch", "epochs": training.epochs, **row})
         if curves is not None:
             for name in ("loss", "accuracy"):
                 curves.add_scalars(name, {"train": row[f"train_{name}"], "test": row[f"test_{name}"]}, epoch + 1)
     if curves is not None:
         curves.close()
-    return history
 
 
 class _Progress(keras.callbacks.Callback):
@@ -153,7 +178,7 @@ class _Progress(keras.callbacks.Callback):
 
 
 def main():
-    """Run the job on standard input; exit 0 with the record written, 2 on bad input, 1 on anything else."""
+    """Run the job on standard input; exit with one of `STATUS`, or with 1 on what nobody foresaw."""
     # The parent decides what Ctrl-C means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     channel = os.fdopen(os.dup(sys.stdout.fileno()), "w", buffering=1)
@@ -161,9 +186,31 @@ def main():
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
 
     def report(event):
-        channel.write(json.dumps(event) + "\n")
+        try:
+            channel.write(json.dumps(event) + "\n")
+        except BrokenPipeError:
+            # Nobody listens any more: what the last checkpoint holds is kept, and the rest is for who comes next.
+            os._exit(STATUS["abandoned"])
 
     job = json.load(sys.stdin)
+    try:
+        with locked(job["lock"], busy=_leave_it):
+            return _run(job, report)
+    except _BusyError:
+        return STATUS["busy"]
+
+
+class _BusyError(Exception):
+    pass
+
+
+def _leave_it():
+    raise _BusyError
+
+
+def _run(job, report):
+    if records.is_done(job["record"], job["protocol_hash"]):
+        return STATUS["done"]  # another grid finished it in the meantime
     try:
         config = StudyConfig.model_validate(job["config"])
         record = run_cell(
@@ -172,18 +219,19 @@ def main():
             job["seed"],
             job["data_folder"],
             report,
-            job["tensorboard_folder"],
             job["part"],
+            job["checkpoint_folder"],
+            job["tensorboard_folder"],
         )
         records.write_record(job["record"], record)
+        Checkpoints(job["checkpoint_folder"], record["protocol_hash"]).clear()
     except InputError as error:
         report({"event": "failed", "reason": " ".join(error.lines)})
-        return 2
+        return STATUS["bad input"]
     except (FloatingPointError, MemoryError) as error:
         report({"event": "failed", "reason": f"{type(error).__name__}: {error}"})
-        return 1
-    report({"event": "done", "record": job["record"]})
-    return 0
+        return STATUS["failed"]
+    return STATUS["done"]
 
 
 if __name__ == "__main__":

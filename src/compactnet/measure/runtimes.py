@@ -11,9 +11,6 @@ from types import MappingProxyType
 import keras
 import numpy as np
 
-BACKENDS = ("tensorflow", "jax", "torch")
-"""Runtimes that also train, and that run on a graphics processor."""
-
 
 def inference_call(runtime, model, sample, threads):
     """Return a function that runs a model on a sample and returns the output as an array.

@@ -18,7 +18,8 @@ import numpy as np
 from tqdm import tqdm
 
 from compactnet.errors import InputError
-from compactnet.measure.runtimes import BACKENDS, RUNTIMES, missing_modules
+from compactnet.measure.runtimes import RUNTIMES, missing_modules
+from compactnet.processes import BACKENDS, job_environment
 
 WARM_UP = MappingProxyType({"inference": 5, "training": 2})
 """The kinds of work, and the untimed calls of each."""
@@ -208,7 +209,7 @@ def _bar(total, work, stream):
 def _busy(core):
     """Keep a core busy with matrix products."""
     program = "import numpy as np\na = np.ones((512, 512), np.float32)\nwhile True: a @ a"
-    process = subprocess.Popen([sys.executable, "-c", program], env={**os.environ, **_environment(Work())})
+    process = subprocess.Popen([sys.executable, "-c", program], env=_environment(Work()))
     try:
         os.sched_setaffinity(process.pid, {core})
         yield
@@ -218,23 +219,11 @@ def _busy(core):
 
 
 def _environment(work):
-    """Return the variables that libraries read when they are imported."""
-    threads = str(work.threads)
-    variables = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-    chosen = {
-        **dict.fromkeys(variables, threads),
-        "TF_NUM_INTEROP_THREADS": "1",
-        "TF_CPP_MIN_LOG_LEVEL": "3",
-        "KERAS_BACKEND": work.runtime if work.runtime in BACKENDS else "tensorflow",
-        # Several processes share one GPU here.
-        "TF_FORCE_GPU_ALLOW_GROWTH": "true",
-        "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
-    }
-    if work.device == "cpu":
-        chosen |= {"CUDA_VISIBLE_DEVICES": "-1", "JAX_PLATFORMS": "cpu"}
-        if work.threads == 1:
-            chosen["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false"
-    return chosen
+    backend = work.runtime if work.runtime in BACKENDS else "tensorflow"
+    environment = job_environment(backend, work.threads, "cpu" if work.device == "cpu" else None)
+    if work.device == "cpu" and work.threads == 1:
+        environment["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false"
+    return environment
 
 
 class _Process:
@@ -252,7 +241,7 @@ class _Process:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,
-            env={**os.environ, **_environment(self._work)},
+            env=_environment(self._work),
         )
         try:
             if self._work.core is not None:

@@ -1,0 +1,250 @@
+"""Runs that are killed, share a disk or a cluster, and meet a full disk: the records come out the same."""
+
+import contextlib
+import io
+import os
+import random
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+import yaml
+
+from compactnet.experiments import launcher
+from compactnet.experiments.config import load_config
+from compactnet.experiments.job import follow, plan_job, started
+from compactnet.experiments.records import read_record, read_records
+from compactnet.experiments.study import cells
+from tests.scripts.calls import SCRIPTS
+
+pytestmark = pytest.mark.slow
+
+NARROW = {
+    "name": "narrow",
+    "data": {"source": "cifar10", "generated": True},
+    "networks": ["xvgg8", "compact_vgg_sum_c2"],
+    "skeletons": {"vgg8": {"padding": "same", "width": 0.125, "momentum": 0.9}},
+    "training": {"epochs": 3},
+    "seeds": [0, 1],
+    "threads": 1,
+}
+
+
+def outcome(record):
+    """What two runs of one cell must share to the bit."""
+    kept = {name: value for name, value in record.items() if name not in ("finished", "duration_seconds")}
+    for name in ("history", "last", "best"):
+        rows = kept[name] if name == "history" else [kept[name]]
+        kept[name] = [{key: value for key, value in row.items() if key != "seconds"} for row in rows]
+    return kept
+
+
+def jobs_of(path, data, results):
+    config = load_config(path)
+    return [plan_job(config, cell, data, results) for cell in cells(config, config.data.load(data).fingerprint)]
+
+
+def write_config(path, **changes):
+    path.write_text(yaml.safe_dump({**NARROW, **changes}))
+    return path
+
+
+def command(config, data, results, *arguments):
+    return [sys.executable, SCRIPTS / "reproduce.py", config, "--data", data, "--results", results, *arguments]
+
+
+def test_a_run_killed_at_25_random_moments_ends_as_one_that_was_left_alone(real_data, tmp_path):
+    data = {"source": "cifar10", "train_samples": 2000, "test_samples": 500}
+    config = write_config(
+        tmp_path / "config.yaml", data=data, networks=["compact_vgg_sum_c2"], seeds=[0], training={"epochs": 6}
+    )
+    (whole,) = jobs_of(config, real_data, tmp_path / "whole")
+    (killed,) = jobs_of(config, real_data, tmp_path / "killed")
+    began = time.monotonic()
+    with started(whole) as process:
+        ended = follow(whole, process, lambda event: None)
+    assert ended.kind == "done", ended.reason
+    reference = read_record(whole["record"])
+    epoch = max(row["seconds"] for row in reference["history"])
+    start = time.monotonic() - began - sum(row["seconds"] for row in reference["history"])
+    moments, epochs = random.Random(0), set()
+    for kill in range(25):
+        with started(killed) as process:
+            timer = None
+
+            def kill_within(seconds, process=process):
+                timer = threading.Timer(moments.uniform(0, seconds), process.kill)
+                timer.start()
+                return timer
+
+            def once_it_trains(event, kill_within=kill_within):
+                nonlocal timer
+                epochs.add(event.get("epoch"))
+                timer = timer or kill_within(1.15 * epoch)
+
+            # Every other one while it starts, the rest while it trains, seldom so late that an epoch is finished.
+            if kill % 2:
+                timer = kill_within(0.8 * start)
+            kind = follow(killed, process, once_it_trains).kind
+            timer.cancel()
+        assert kind == "killed", "the run was over too early to be killed 25 times"
+    assert len(epochs) > 1, "no epoch was finished between two kills"
+    with started(killed) as process:
+        assert follow(killed, process, lambda event: None).kind == "done"
+    assert outcome(read_record(killed["record"])) == outcome(reference)
+    assert len(reference["weights_sha256"]) == 64
+    assert not os.path.exists(killed["checkpoint_folder"])
+
+
+def test_workers_that_are_killed_again_and_again_leave_one_good_record_a_cell(generated_images, tmp_path):
+    config = write_config(
+        tmp_path / "config.yaml",
+        networks=[{"name": f"net{number}", "base": "compact_vgg_max_c2"} for number in range(6)],
+        seeds=[0, 1, 2, 3],
+    )
+    results = tmp_path / "results"
+    planned = {job["record"] for job in jobs_of(config, generated_images, results)}
+    assert len(planned) == 24
+    kills, moments = 0, random.Random(1)
+    with subprocess.Popen(
+        command(config, generated_images, results, "--workers", "4"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as process:
+        output = []
+        reader = threading.Thread(target=lambda: output.extend(process.stdout))
+        reader.start()
+        due = time.monotonic() + 20
+        while process.poll() is None:
+            time.sleep(0.5)
+            if time.monotonic() > due:
+                workers = children(process.pid)
+                if workers:
+                    os.kill(moments.choice(workers), signal.SIGKILL)
+                    kills += 1
+                due = time.monotonic() + moments.uniform(20, 30)
+        reader.join()
+    assert process.returncode == 0, "".join(output)
+    assert kills >= 3
+    assert {str(path) for path in (results / "records").rglob("*.json")} == planned
+    records = read_records(results / "records")
+    assert len(records) == 24
+    # The six networks are one and the same, so each seed has one outcome, however often it was killed.
+    assert len({record["weights_sha256"] for record in records}) == 4
+    assert not list((results / "checkpoints").rglob("*.npz"))
+    assert "24 cells trained, 0 were there, 0 failed" in "".join(output)
+
+
+def children(parent):
+    """Return the processes below one that train a cell."""
+    listed = subprocess.run(["ps", "-o", "pid=,ppid=,args=", "-A"], capture_output=True, text=True, check=True).stdout
+    rows = [line.split(None, 2) for line in listed.splitlines()]
+    return [int(pid) for pid, above, what in rows if int(above) == parent and "compactnet.experiments.run" in what]
+
+
+def test_two_grids_in_one_folder_do_no_cell_twice(generated_images, tmp_path):
+    config = write_config(tmp_path / "config.yaml", seeds=[0, 1, 2])
+    both = [
+        subprocess.Popen(
+            command(config, generated_images, tmp_path / "results"),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for _ in range(2)
+    ]
+    said = [process.communicate()[0] for process in both]
+    assert [process.returncode for process in both] == [0, 0], said
+    assert len(read_records(tmp_path / "results" / "records")) == 6
+    trained = [line for text in said for line in text.splitlines() if "epoch 3/3: " in line]
+    assert len(trained) == 6
+
+
+def test_slurm_gives_the_same_records_and_a_requeued_job_goes_on(generated_images, tmp_path):
+    if shutil.which("sinfo") is None or shutil.which("sbatch") is None:
+        pytest.skip("Slurm is not installed; tests/slurm/start.sh installs and starts it")
+    if not re.search("idle|mix|alloc", subprocess.run(["sinfo", "-h"], capture_output=True, text=True).stdout):
+        pytest.skip("Slurm is not running; tests/slurm/start.sh starts it")
+    pytest.importorskip("submitit")
+    config = write_config(tmp_path / "config.yaml", training={"epochs": 12})
+    ran = subprocess.run(
+        command(config, generated_images, tmp_path / "here", "--workers", "2"), capture_output=True, text=True
+    )
+    assert ran.returncode == 0, ran.stderr
+    there = subprocess.Popen(
+        command(config, generated_images, tmp_path / "there", "--launcher", "slurm"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    requeued = False
+    while there.poll() is None and not requeued:
+        saved = list((tmp_path / "there" / "checkpoints").rglob("epoch-*.npz"))
+        if saved:
+            listed = subprocess.run(
+                ["squeue", "-h", "-r", "-t", "RUNNING", "-n", "compactnet", "-o", "%i"], capture_output=True, text=True
+            )
+            for job in listed.stdout.split()[:1]:
+                requeued = subprocess.run(["scontrol", "requeue", job]).returncode == 0
+        time.sleep(0.2)
+    output, errors = there.communicate(timeout=600)
+    assert there.returncode == 0, output + errors
+    assert requeued
+    assert "4 cells trained, 0 were there, 0 failed" in output
+    pairs = zip(read_records(tmp_path / "here" / "records"), read_records(tmp_path / "there" / "records"), strict=True)
+    for one, other in pairs:
+        assert outcome(one) == outcome(other)
+
+
+@contextlib.contextmanager
+def small_disk(folder, megabytes):
+    """A file system of a few megabytes, mounted where root may."""
+    folder.mkdir()
+    mount = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", folder], capture_output=True, text=True
+    )
+    if mount.returncode:
+        pytest.skip(f"no file system can be mounted here: {mount.stderr.strip()}")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", folder], check=True)
+
+
+def fill(folder, leave):
+    """Take all room but some bytes."""
+    space = os.statvfs(folder)
+    with (folder / "ballast").open("wb") as file:
+        file.write(b"\0" * max(0, space.f_bavail * space.f_frsize - leave))
+
+
+@pytest.mark.parametrize("moment", ["checkpoint", "record"])
+def test_a_full_disk_is_one_line_and_the_run_goes_on_when_there_is_room(generated_images, tmp_path, moment):
+    config = write_config(tmp_path / "config.yaml", networks=["xvgg8"], seeds=[0])
+    (whole,) = jobs_of(config, generated_images, tmp_path / "whole")
+    assert launcher.launch([whole], io.StringIO()).done == 1
+    with small_disk(tmp_path / "disk", 8) as disk:
+        (job,) = jobs_of(config, generated_images, disk)
+        last = {"checkpoint": 1, "record": 3}[moment]
+
+        def when_ready(event):
+            if event["event"] == "epoch" and event["epoch"] == last:
+                fill(disk, leave=1000)
+
+        with started(job) as process:
+            ended = follow(job, process, when_ready)
+        assert ended.kind == "bad input"
+        assert re.fullmatch("Cannot write .*No space left on device.*free this one.", ended.reason)
+        assert not os.path.exists(job["record"])
+        assert not list(disk.rglob("*.partial"))
+        assert sorted(path.name for path in disk.rglob("epoch-*"))[-1] == f"epoch-000{last}.npz"
+        (disk / "ballast").unlink()
+        with started(job) as process:
+            assert follow(job, process, lambda event: None).kind == "done"
+        assert outcome(read_record(job["record"])) == outcome(read_record(whole["record"]))
