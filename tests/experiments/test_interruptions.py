@@ -59,7 +59,7 @@ def command(config, data, results, *arguments):
 
 
 def test_a_run_killed_at_25_random_moments_ends_as_one_that_was_left_alone(real_data, tmp_path):
-    data = {"source": "cifar10", "train_samples": 2000, "test_samples": 500}
+    data = {"source": "cifar10", "train_samples": 4000, "test_samples": 1000}
     config = write_config(
         tmp_path / "config.yaml", data=data, networks=["compact_vgg_sum_c2"], seeds=[0], training={"epochs": 6}
     )
@@ -70,28 +70,28 @@ def test_a_run_killed_at_25_random_moments_ends_as_one_that_was_left_alone(real_
         ended = follow(whole, process, lambda event: None)
     assert ended.kind == "done", ended.reason
     reference = read_record(whole["record"])
-    epoch = max(row["seconds"] for row in reference["history"])
+    epoch = min(row["seconds"] for row in reference["history"])
     start = time.monotonic() - began - sum(row["seconds"] for row in reference["history"])
     moments, epochs = random.Random(0), set()
     for kill in range(25):
         with started(killed) as process:
-            timer = None
+            # Every other one while it starts, the rest while it trains: a few after an epoch is finished.
+            wanted = "start" if kill % 2 else "epoch" if kill % 8 == 4 else "step"
+            timers = []
 
-            def kill_within(seconds, process=process):
-                timer = threading.Timer(moments.uniform(0, seconds), process.kill)
-                timer.start()
-                return timer
+            def kill_within(seconds, process=process, timers=timers):
+                timers.append(threading.Timer(moments.uniform(0, seconds), process.kill))
+                timers[0].start()
 
-            def once_it_trains(event, kill_within=kill_within):
-                nonlocal timer
+            def see(event, wanted=wanted, timers=timers, kill_within=kill_within):
                 epochs.add(event.get("epoch"))
-                timer = timer or kill_within(1.15 * epoch)
+                if event["event"] == wanted and not timers:
+                    kill_within(0.9 * epoch)
 
-            # Every other one while it starts, the rest while it trains, seldom so late that an epoch is finished.
-            if kill % 2:
-                timer = kill_within(0.8 * start)
-            kind = follow(killed, process, once_it_trains).kind
-            timer.cancel()
+            if wanted == "start":
+                kill_within(0.8 * start)
+            kind = follow(killed, process, see).kind
+            timers[0].cancel()
         assert kind == "killed", "the run was over too early to be killed 25 times"
     assert len(epochs) > 1, "no epoch was finished between two kills"
     with started(killed) as process:

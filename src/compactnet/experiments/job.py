@@ -121,6 +121,8 @@ def follow(job, process, on_event):
     if code < 0:
         return Ended("killed", f"it was ended by {signal.Signals(-code).name}")
     kinds = {status: kind for kind, status in STATUS.items()}
+    if code == STATUS["done"]:
+        return Ended("done")
     return Ended(kinds.get(code, "failed"), reason or f"its process ended with status {code}; its log is {job['log']}")
 
 
