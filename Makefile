@@ -14,6 +14,10 @@ RUNS = $(if $(RESULTS),$(RESULTS),runs)
 EVIDENCE = $(if $(RESULTS),$(RESULTS),results)
 
 RUN = $(VENV)/bin/python
+INSTALL = $(RUN) -m pip install --quiet --disable-pip-version-check
+# On another backend TensorFlow, a declared dependency, is left out.
+OTHERS = $(shell sed -n '/^install_requires/,/^$$/s/^ *\(.*>=.*\)/"\1"/p' setup.cfg | grep -v tensorflow)
+BACKEND = $(if $(filter torch,$(KERAS_BACKEND)),'torch<2.14',$(KERAS_BACKEND))
 # Libraries report their start-up there; what matters comes through Python.
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 export KERAS_BACKEND ?= tensorflow
@@ -34,11 +38,12 @@ help: ## print the targets
 $(VENV)/installed: setup.cfg pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; (3, 11) <= v < (3, 14) or sys.exit("error: Python 3.11, 3.12 or 3.13 is needed, this is %d.%d. Name one with PYTHON=python3.12" % v)'
 	$(PYTHON) -m venv $(VENV)
-	$(RUN) -m pip install --quiet --disable-pip-version-check --editable .
+	$(if $(filter tensorflow,$(KERAS_BACKEND)),,$(INSTALL) $(BACKEND) $(OTHERS))
+	$(INSTALL) $(if $(filter tensorflow,$(KERAS_BACKEND)),,--no-deps) --editable .
 	@touch $@
 
 $(VENV)/installed-development: $(VENV)/installed
-	$(RUN) -m pip install --quiet --disable-pip-version-check --editable '.[development]'
+	$(INSTALL) --editable '.[development]'
 	@touch $@
 
 data-asc: $(VENV)/installed ## download, verify and unpack TAU Urban Acoustic Scenes 2019 (35 GB)

@@ -38,8 +38,8 @@ from compactnet.report.tables import read_sources, write_tables
 
 ROOT = Path(__file__).resolve().parent.parent
 PARTS = ("inference", "training", "operation", "layers", "features")
-INPUTS = {ASC_INPUT: 1, SED_INPUT: 2, (32, 32, 3): 10}
-"""Inputs of training steps, and the timed steps of a network in each of its turns."""
+INPUTS = {ASC_INPUT: (1, 3, False), SED_INPUT: (1, 3, False), (32, 32, 3): (5, 10, True)}
+"""Inputs of training steps; turns, timed steps a turn, and whether the memory of all networks fits at once."""
 
 TURNS = 5
 LAYER_NETWORKS = ("xvgg8", "compact_vgg_sum_c2", "compact_vgg_max_c2")
@@ -78,15 +78,16 @@ def main():
         for runtime in options.runtime:
             work = Work("inference", runtime, options.device, ASC_INPUT, core=None if options.device == "gpu" else core)
             loaded_core = cores()[-1] if options.loaded else None
-            sessions += _networks(options, work, max(1, options.rounds // TURNS), loaded_core)
+            calls = max(1, options.rounds // TURNS)
+            sessions += _networks(options, work, TURNS, calls, loaded_core=loaded_core)
     if "training" in options.part:
         for runtime in options.runtime:
             if runtime not in BACKENDS:
                 print(f"\n{runtime} does not train.")
                 continue
-            for shape, calls in INPUTS.items():
+            for shape, turns in INPUTS.items():
                 work = Work("training", runtime, options.device, shape, batch_size=32, threads=len(cores()) or 1)
-                sessions += _networks(options, work, calls)
+                sessions += _networks(options, work, *turns)
     if sessions:
         _write_report(options.results)
     if "operation" in options.part:
@@ -97,7 +98,7 @@ def main():
         _features(options.rounds)
 
 
-def _networks(options, work, calls, loaded_core=None):
+def _networks(options, work, turns, calls, together=True, loaded_core=None):
     """Time the networks of each family beside its first one, keep the record and print what was found."""
     check_writable(options.results / "records" / SPEED)
     read_sessions(options.results)  # what is damaged there is said before, not after
@@ -107,7 +108,7 @@ def _networks(options, work, calls, loaded_core=None):
     sessions = []
     for base in options.family:
         names = [base, *FAMILIES[base]]
-        session = side_by_side(_specs(names, work.input_shape), work, TURNS, calls, loaded_core)
+        session = side_by_side(_specs(names, work.input_shape), work, turns, calls, together, loaded_core)
         sessions.append(session)
         write_session(options.results, session)
         first = session.timings[0]

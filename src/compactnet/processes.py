@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import subprocess
+from pathlib import Path
 
 BACKENDS = ("tensorflow", "jax", "torch")
 
@@ -55,6 +56,9 @@ def job_environment(backend, threads, device=None):
         "TF_FORCE_GPU_ALLOW_GROWTH": "true",
         "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
     }
+    if backend == "jax" and device != "cpu" and visible_gpus():
+        # Not for processors: what was compiled for one may not run on the next.
+        chosen.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path.home() / ".cache" / "compactnet" / "jax"))
     if device == "cpu":
         chosen |= _NO_GPU
     elif device is not None:

@@ -18,6 +18,7 @@ from compactnet.data import LogMelConfig, log_mel
 from compactnet.data.feature_store import COLUMNS, FeatureStore
 from compactnet.errors import InputError
 from tests.data.clips import SMALL, contents, write_clips
+from tests.disks import fill, small_disk
 
 FILLER = """
 import json, sys
@@ -253,3 +254,22 @@ def test_a_kill_costs_nothing_but_the_clips_in_flight(tmp_path):
 @pytest.mark.slow
 def test_twenty_kills_at_random_moments(tmp_path):
     killed_in_the_middle(tmp_path, kills=20, clip_count=1_500)
+
+
+def test_a_full_disk_is_one_line_and_the_fill_goes_on_when_there_is_room(tmp_path, audio):
+    rows = np.arange(30)
+    whole = small_store(tmp_path, audio)
+    whole.fill(rows)
+    with small_disk(tmp_path / "disk", megabytes=1) as disk:
+        store = small_store(disk, audio)
+        store.fill(rows[:2])
+        before = store.features[:2].copy()
+        fill(disk, leave=9_000)
+        with pytest.raises(InputError, match="No space left on device") as refusal:
+            store.fill(rows)
+        assert len(refusal.value.lines) == 1
+        np.testing.assert_array_equal(store.features[:2], before)
+        (disk / "ballast").unlink()
+        assert store.fill(rows) == {}
+        np.testing.assert_array_equal(store.features, whole.features)
+        assert not list(disk.rglob("*.partial"))

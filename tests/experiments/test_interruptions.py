@@ -1,6 +1,5 @@
 """Runs that are killed, share a disk or a cluster, and meet a full disk: the records come out the same."""
 
-import contextlib
 import io
 import os
 import random
@@ -20,6 +19,7 @@ from compactnet.experiments.config import load_config
 from compactnet.experiments.job import follow, plan_job, started
 from compactnet.experiments.records import read_record, read_records
 from compactnet.experiments.study import cells
+from tests.disks import fill, small_disk
 from tests.scripts.calls import SCRIPTS
 
 pytestmark = pytest.mark.slow
@@ -202,34 +202,12 @@ def test_slurm_gives_the_same_records_and_a_requeued_job_goes_on(generated_image
         assert outcome(one) == outcome(other)
 
 
-@contextlib.contextmanager
-def small_disk(folder, megabytes):
-    """A file system of a few megabytes, mounted where root may."""
-    folder.mkdir()
-    mount = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", folder], capture_output=True, text=True
-    )
-    if mount.returncode:
-        pytest.skip(f"no file system can be mounted here: {mount.stderr.strip()}")
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", folder], check=True)
-
-
-def fill(folder, leave):
-    """Take all room but some bytes."""
-    space = os.statvfs(folder)
-    with (folder / "ballast").open("wb") as file:
-        file.write(b"\0" * max(0, space.f_bavail * space.f_frsize - leave))
-
-
 @pytest.mark.parametrize("moment", ["checkpoint", "record"])
 def test_a_full_disk_is_one_line_and_the_run_goes_on_when_there_is_room(generated_images, tmp_path, moment):
     config = write_config(tmp_path / "config.yaml", networks=["xvgg8"], seeds=[0])
     (whole,) = jobs_of(config, generated_images, tmp_path / "whole")
     assert launcher.launch([whole], io.StringIO()).done == 1
-    with small_disk(tmp_path / "disk", 8) as disk:
+    with small_disk(tmp_path / "disk", megabytes=8) as disk:
         (job,) = jobs_of(config, generated_images, disk)
         last = {"checkpoint": 1, "record": 3}[moment]
 

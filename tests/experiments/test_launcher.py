@@ -3,6 +3,7 @@
 import contextlib
 import io
 import json
+import re
 import subprocess
 import sys
 import threading
@@ -199,3 +200,17 @@ def test_an_event_cut_short_by_a_kill_is_passed_over():
         ended = follow({"log": "log"}, process, seen.append)
     assert [event["text"] for event in seen] == ["whole"]
     assert ended.kind == "killed"
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="this system does not tell a process's memory")
+def test_the_parents_memory_does_not_grow_with_the_cells(grid):
+    def resident():
+        return int(re.search(r"VmRSS:\s+(\d+)", Path("/proc/self/status").read_text())[1])
+
+    events = "[print(json.dumps({'event': 'note', 'text': 'x' * 1000})) for _ in range(100)]; finish()"
+    grid({f"first{number}": events for number in range(10)})
+    before = resident()
+    outcome, _, _ = grid({f"later{number}": events for number in range(50)})
+    assert outcome.done == 50
+    # What is said of 50 cells is in the stream here, 5 MB.
+    assert resident() - before < 5_000 + 3_000

@@ -21,7 +21,11 @@ def skip_without(runtime):
         pytest.skip(f"{', '.join(missing)} not installed")
 
 
-@pytest.mark.parametrize("runtime", RUNTIMES)
+def all_but_the_first_slow(names):
+    return [names[0], *(pytest.param(name, marks=pytest.mark.slow) for name in names[1:])]
+
+
+@pytest.mark.parametrize("runtime", all_but_the_first_slow(RUNTIMES))
 def test_each_network_has_its_turn_in_each_round(runtime, capsys):
     skip_without(runtime)
     session = side_by_side(SMALL, Work(runtime=runtime, input_shape=SHAPE), rounds=2, calls=3)
@@ -40,7 +44,14 @@ def test_each_network_has_its_turn_in_each_round(runtime, capsys):
     assert f"inference 33x40x1, {runtime}, cpu" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("runtime", BACKENDS)
+def test_processes_that_cannot_all_stay_are_started_for_each_turn():
+    one = dict([*SMALL.items()][:1])
+    session = side_by_side(one, Work(input_shape=SHAPE), rounds=2, calls=3, together=False)
+    assert session.timings[0].seconds.shape == (2, 3)
+    assert session.timings[0].flops
+
+
+@pytest.mark.parametrize("runtime", all_but_the_first_slow(BACKENDS))
 def test_a_training_step_is_timed_on_every_backend_with_its_memory(runtime):
     skip_without(runtime)
     work = Work("training", runtime, input_shape=SHAPE, batch_size=4, threads=2)

@@ -1,6 +1,6 @@
 import pandas as pd
 
-from compactnet.report.markdown import remove_table, write_table
+from compactnet.report.markdown import fill_section, remove_table, write_table
 
 
 def test_numbers_are_written_one_way_and_missing_ones_stay_empty(tmp_path):
@@ -23,3 +23,20 @@ def test_sections_show_columns_of_one_table_under_headings(tmp_path):
     assert (tmp_path / "t.md").read_text() == (
         "# Title\n\n## First\n\n| m | X |\n| --- | ---: |\n| a | 1 |\n\n## Second\n\n| Y |\n| ---: |\n| 2 |\n"
     )
+
+
+def test_a_section_of_a_page_is_filled_and_the_rest_of_it_stays(tmp_path):
+    page = tmp_path / "README.md"
+    page.write_text("# Mine\n\n<!-- table1 -->\nold\n<!-- /table1 -->\n\nMine too.\n")
+    frame = pd.DataFrame({"model": ["a"], "x": [1]})
+    assert fill_section(page, "table1", [("Said.", frame, {"model": "m", "x": "X"})])
+    filled = (
+        "# Mine\n\n<!-- table1 -->\n\nSaid.\n\n| m | X |\n| --- | ---: |\n| a | 1 |\n\n<!-- /table1 -->\n\nMine too.\n"
+    )
+    assert page.read_text() == filled
+    assert fill_section(page, "table1", [("Said.", frame, {"model": "m", "x": "X"})])
+    assert page.read_text() == filled
+    assert not fill_section(page, "table2", [])
+    assert not fill_section(tmp_path / "missing.md", "table1", [])
+    assert page.read_text() == filled
+    assert list(tmp_path.iterdir()) == [page]

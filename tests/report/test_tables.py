@@ -171,8 +171,10 @@ def test_the_published_convention_reproduces_all_48_figures_of_table4(write, rep
 def test_committed_tables_are_what_the_committed_records_give(repository, tmp_path):
     configs = load_shipped(repository / "configs")
     (tmp_path / "records").symlink_to(repository / "results" / "records")
+    (tmp_path / "README.md").write_bytes((repository / "results" / "README.md").read_bytes())
     counts = Counts(repository / "results" / "complexity.csv")
     written = write_tables(tmp_path, read_sources(tmp_path, configs, repository / "results" / "paper", counts))
+    assert (tmp_path / "README.md").read_bytes() == (repository / "results" / "README.md").read_bytes()
     for name in written:
         for ending in ("csv", "md"):
             made = (tmp_path / f"{name}.{ending}").read_text()

@@ -49,6 +49,8 @@ class Ledger:
         for job in jobs:
             if records.is_done(job["record"], job["protocol_hash"]):
                 self.skipped += 1
+                # A kill between the record and this may have left them.
+                Checkpoints(job["checkpoint_folder"], job["protocol_hash"]).clear()
             else:
                 self.waiting.append(job)
         self.total = len(self.waiting)

@@ -119,7 +119,7 @@ class Session:
     finished: str
 
 
-def side_by_side(specs, work=None, rounds=5, calls=6, loaded_core=None, stream=None):
+def side_by_side(specs, work=None, rounds=5, calls=6, together=True, loaded_core=None, stream=None):
     """Time networks in turn.
 
     Args:
@@ -127,6 +127,8 @@ def side_by_side(specs, work=None, rounds=5, calls=6, loaded_core=None, stream=N
         work: A `Work`; left out, TensorFlow's inference of one sample of 128x512x1 on one thread.
         rounds: How often each has its turn; the order turns by one from round to round.
         calls: Timed calls a turn.
+        together: Whether the processes wait for their next turn. False starts them anew for each turn, for work that
+            takes so much memory that they cannot all stay: backends keep what they once took.
         loaded_core: A core to keep busy all the while, to see whether ratios hold on a busy machine.
         stream: Where the progress bar goes; standard error if left out.
 
@@ -143,23 +145,27 @@ def side_by_side(specs, work=None, rounds=5, calls=6, loaded_core=None, stream=N
     if not specs:
         raise InputError("There is nothing to time: `specs` is empty.")
     started, load = _now(), round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None
-    processes = []
-    with contextlib.ExitStack() as stack, _bar(len(specs) * (rounds + 1), work, stream) as bar:
+    names = list(specs)
+    seconds, summaries = {name: [] for name in names}, {}
+    with contextlib.ExitStack() as stack, _bar(len(names) * (rounds + together), work, stream) as bar:
         if loaded_core is not None:
             stack.enter_context(_busy(loaded_core))
-        for name, spec in specs.items():
-            processes.append(stack.enter_context(_Process(name, spec, work)))
-            bar.update()
-        seconds = {name: [] for name in specs}
-        for turn in range(rounds):
-            first = turn % len(processes)
-            for process in processes[first:] + processes[:first]:
-                seconds[process.name].append(process.ask(calls))
+        processes = {}
+        if together:
+            for name in names:
+                processes[name] = stack.enter_context(_Process(name, specs[name], work))
                 bar.update()
-        timings = tuple(
-            Timings(process.name, np.array(seconds[process.name]), **process.ask("summary")) for process in processes
-        )
-    made = processes[0].made
+        for turn in range(rounds):
+            first = turn % len(names)
+            for name in names[first:] + names[:first]:
+                staying = contextlib.nullcontext(processes[name]) if together else _Process(name, specs[name], work)
+                with staying as process:
+                    seconds[name].append(process.ask(calls))
+                    if turn == rounds - 1:
+                        summaries[name] = process.ask("summary")
+                    made = process.made
+                bar.update()
+    timings = tuple(Timings(name, np.array(seconds[name]), **summaries[name]) for name in names)
     return Session(work, loaded_core, load, timings, made["environment"], made["accelerator"], started, _now())
 
 

@@ -25,12 +25,39 @@ def write_table(folder, name, title, notes, frame, sections=None):
     for heading, columns in (sections or {"": {name: name.replace("_", " ") for name in frame.columns}}).items():
         if heading:
             lines += [f"## {heading}", ""]
-        numeric = [pd.api.types.is_numeric_dtype(frame[column]) for column in columns]
-        lines.append(_row(columns.values()))
-        lines.append(_row("---:" if right else "---" for right in numeric))
-        lines += [_row(row) for row in texts[list(columns)].itertuples(index=False)]
-        lines.append("")
+        lines += [*_lines(frame, columns), ""]
     write_text(folder / f"{name}.md", "\n".join(lines).rstrip("\n") + "\n")
+
+
+def fill_section(path, name, tables):
+    """Write tables into a page that people wrote, between the lines `<!-- name -->` and `<!-- /name -->`.
+
+    Args:
+        path: The page; one that is missing or has no such lines is left alone.
+        name: Name of the section.
+        tables: [(paragraph, data frame, {column: its heading})].
+
+    Returns:
+        Whether it has such a section.
+    """
+    text = path.read_text(encoding="utf-8") if path.is_file() else ""
+    before, begin, rest = text.partition(f"<!-- {name} -->\n")
+    _, end, after = rest.partition(f"<!-- /{name} -->\n")
+    if not begin or not end:
+        return False
+    lines = []
+    for paragraph, frame, columns in tables:
+        lines += [paragraph, "", *_lines(frame, columns), ""]
+    write_text(path, before + begin + "\n" + "\n".join(lines) + "\n" + end + after)
+    return True
+
+
+def _lines(frame, columns):
+    """Return the lines of a Markdown table with some columns of a frame, in order."""
+    texts = [[_text(value, column) for value in frame[column]] for column in columns]
+    numeric = [pd.api.types.is_numeric_dtype(frame[column]) for column in columns]
+    rows = [_row(columns.values()), _row("---:" if right else "---" for right in numeric)]
+    return rows + [_row(row) for row in zip(*texts, strict=True)]
 
 
 def remove_table(folder, name):

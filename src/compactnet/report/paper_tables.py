@@ -12,8 +12,8 @@ from compactnet.measure.conventions import ASC_INPUT, IC_PUBLISHED_INPUT, SED_IN
 from compactnet.networks import CATALOGUE
 from compactnet.report import published
 from compactnet.report.counts import Counts
-from compactnet.report.markdown import write_table
-from compactnet.report.speed_tables import SPEED_NOTE, speed_columns
+from compactnet.report.markdown import fill_section, write_table
+from compactnet.report.speed_tables import NAMES, SPEED_NOTE, speed_columns
 
 COUNTING_NOTE = f"FLOPs are counted by the convention *{CONVENTION}*; MFLOPs are 1e6 FLOPs. Parameters are all weights."
 
@@ -61,8 +61,27 @@ class Sources:
         return [config for config in self.configs if config.table == table]
 
 
+SUMMARY = MappingProxyType(
+    {
+        "model": "model",
+        "params_published": "parameters, paper",
+        "params_counted": "counted",
+        "params_difference": "difference",
+        "mflops_published": "MFLOPs, paper",
+        "mflops_counted": "counted",
+        "mflops_difference": "difference",
+        "cpu_ratio_published": "speed ratio, paper's CPU",
+        **{f"{runtime}_cpu_ratio": f"measured, {NAMES[runtime]}" for runtime in NAMES},
+        "gpu_ratio_published": "paper's GPU",
+        **{f"{runtime}_gpu_ratio": f"measured on a GPU, {NAMES[runtime]}" for runtime in NAMES},
+        "flops_ratio": "FLOPs ratio",
+    }
+)
+"""Columns of Tables I and II in the folder's README.md."""
+
+
 def write_table1(folder, sources: Sources):
-    """Write Table I: parameters, FLOPs and speed."""
+    """Write Table I: parameters, FLOPs and speed; also into the folder's README.md, where it has a place for it."""
     _write_complexity(folder, sources, "table1", "Table I: parameters, complexity and speed", [])
 
 
@@ -128,7 +147,11 @@ def _write_complexity(folder, sources, table, title, remarks):
         "weight_bytes": "bytes of weights (float32)",
         "peak_activation_bytes": "peak bytes of activations",
     }
-    write_table(folder, table, title, notes, pd.DataFrame(rows), {"Parameters and complexity": headings, **speeds})
+    frame = pd.DataFrame(rows)
+    write_table(folder, table, title, notes, frame, {"Parameters and complexity": headings, **speeds})
+    summary = {name: heading for name, heading in SUMMARY.items() if name in frame}
+    paragraph = f"{title}. Ratios are to the family's uncompressed network."
+    fill_section(folder / "README.md", table, [(" ".join([paragraph, *remarks]), frame, summary)])
 
 
 def write_table3(folder, sources: Sources):
