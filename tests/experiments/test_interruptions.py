@@ -172,7 +172,8 @@ def test_slurm_gives_the_same_records_and_a_requeued_job_goes_on(generated_image
     if not re.search("idle|mix|alloc", subprocess.run(["sinfo", "-h"], capture_output=True, text=True).stdout):
         pytest.skip("Slurm is not running; tests/slurm/start.sh starts it")
     pytest.importorskip("submitit")
-    config = write_config(tmp_path / "config.yaml", training={"epochs": 12})
+    asked = {"partition": "tests", "minutes": 30, "memory_gb": 2}
+    config = write_config(tmp_path / "config.yaml", training={"epochs": 12}, launcher=asked)
     ran = subprocess.run(
         command(config, generated_images, tmp_path / "here", "--workers", "2"), capture_output=True, text=True
     )
@@ -226,3 +227,18 @@ def test_a_full_disk_is_one_line_and_the_run_goes_on_when_there_is_room(generate
         with started(job) as process:
             assert follow(job, process, lambda event: None).kind == "done"
         assert outcome(read_record(job["record"])) == outcome(read_record(whole["record"]))
+
+
+def test_slurm_that_refuses_and_no_slurm_are_one_line(generated_images, tmp_path):
+    if shutil.which("sbatch") is None:
+        config = write_config(tmp_path / "config.yaml")
+        reason = "There is no sbatch here"
+    else:
+        config = write_config(tmp_path / "config.yaml", launcher={"partition": "nowhere"})
+        reason = "Slurm refuses the jobs"
+    there = command(config, generated_images, tmp_path / "results", "--launcher", "slurm")
+    ran = subprocess.run(there, capture_output=True, text=True)
+    assert ran.returncode == 2
+    assert reason in ran.stderr
+    assert "Traceback" not in ran.stderr
+    assert not list((tmp_path / "results").rglob("*.json"))

@@ -50,7 +50,7 @@ MinJobAge=300
 SchedulerParameters=sched_interval=2
 MpiDefault=none
 ReturnToService=2
-NodeName=$host NodeAddr=127.0.0.1 CPUs=$(nproc) State=UNKNOWN
+NodeName=$host NodeAddr=127.0.0.1 CPUs=$(nproc) RealMemory=$(awk '/MemTotal/ {print int($2 / 1024)}' /proc/meminfo) State=UNKNOWN
 PartitionName=tests Nodes=$host Default=YES MaxTime=INFINITE State=UP
 CONF
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
+from compactnet.errors import InputError
 from compactnet.processes import job_environment
 
 STATUS = MappingProxyType({"done": 0, "failed": 1, "bad input": 2, "busy": 3, "abandoned": 4})
@@ -72,11 +73,20 @@ def started(job, device=None):
 
     Yields:
         The process, whose standard output gives one event a line.
+
+    Raises:
+        InputError: its log cannot be written.
     """
     log_path = Path(job["log"])
-    log_path.parent.mkdir(parents=True, exist_ok=True)
-    # A second attempt's log goes below the first one's.
-    with log_path.open("ab") as log:
+    try:
+        log_path.parent.mkdir(parents=True, exist_ok=True)
+        # A second attempt's log goes below the first one's.
+        log = log_path.open("ab")
+    except OSError as error:
+        raise InputError(
+            f"Cannot write {log_path}: {error.strerror}. Choose another folder or free this one."
+        ) from error
+    with log:
         process = subprocess.Popen(
             [sys.executable, "-m", "compactnet.experiments.run"],
             stdin=subprocess.PIPE,
