@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 import keras
 
 from compactnet.errors import InputError
-from compactnet.layers import ChannelShuffle, GroupedConv2D
+from compactnet.layers import ChannelShuffle, GroupedConv2D, SameAveragePooling2D
 from compactnet.layers.arguments import checked_positive_integer
 from compactnet.networks.convolutions import Separable, normalized
 from compactnet.networks.skeleton import Skeleton
@@ -86,7 +86,7 @@ class ShuffleNetV1(_ShuffleNet):
             outputs = convolution(outputs, own, style, strides=strides, name=f"{name}_expand")
         outputs = normalized(outputs, style, name=f"{name}_expand", activate=False)
         if strides == 2:
-            pooled = keras.layers.AveragePooling2D(3, strides=2, padding="same", name=f"{name}_pool")(inputs)
+            pooled = SameAveragePooling2D(3, strides=2, name=f"{name}_pool")(inputs)
             outputs = keras.layers.Concatenate(name=f"{name}_concatenate")([pooled, outputs])
         else:
             outputs = keras.layers.Add(name=f"{name}_add")([inputs, outputs])
