@@ -24,7 +24,7 @@ export KERAS_BACKEND ?= tensorflow
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help plan data-asc data-sed data-ic reproduce-asc reproduce-sed reproduce-ic reproduce-sample tables complexity figures benchmark test test-slow test-backends lint clean
+.PHONY: help plan data-asc data-sed data-ic reproduce-asc reproduce-sed reproduce-ic reproduce-sample tables complexity figures report benchmark test test-slow test-backends lint clean
 
 help: ## print the targets
 	@echo "make TARGET [PYTHON=python3] [VENV=.venv] [DATA=data] [RESULTS=folder] [WORKERS=n] [LAUNCHER=local|slurm] [ARGS=...]"
@@ -87,6 +87,9 @@ complexity: $(VENV)/installed ## the same, and count every network anew
 figures: $(VENV)/installed ## write the figures of the records in RESULTS (results)
 	$(RUN) scripts/figures.py --results "$(EVIDENCE)"
 
+report: $(VENV)/installed ## write report.html, one page of everything, from RESULTS (results); after tables and figures
+	$(RUN) scripts/report.py --results "$(EVIDENCE)"
+
 benchmark: $(VENV)/installed ## time networks, layers and log-mel on this machine; write records, table1, table2, figure4
 	$(RUN) scripts/benchmark.py --results "$(RUNS)" $(ARGS)
 
@@ -99,7 +102,7 @@ test-slow: $(VENV)/installed-development ## run the tests that take longer
 test-backends: $(VENV)/installed-development ## run the layer and network tests on JAX and PyTorch, where installed
 	@for backend in jax torch; do \
 		if $(RUN) -c "import $$backend" 2>/dev/null; then \
-			KERAS_BACKEND=$$backend $(RUN) -m pytest tests/layers tests/networks || exit $$?; \
+			KERAS_BACKEND=$$backend $(RUN) -m pytest tests/layers tests/networks tests/experiments/test_epochs.py || exit $$?; \
 		else echo "$$backend is not installed: skipped"; fi; \
 	done
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Time the interchannel operation, training steps, inference and log-mel on this machine, as ratios within one run."""
+"""Time the interchannel operation, training steps, inference, log-mel and the grid on this machine, within one run."""
 
 import argparse
 import contextlib
@@ -19,17 +19,21 @@ from compactnet.commands import run_command
 from compactnet.data import SCENES, dcase2019
 from compactnet.data.extraction import features_of
 from compactnet.data.feature_store import WORKER_ENVIRONMENT, FeatureStore
+from compactnet.data.samples import generate_cifar10
 from compactnet.environment import processor
 from compactnet.errors import InputError
 from compactnet.experiments.config import SPEED, NetworkConfig, load_config, load_shipped
-from compactnet.experiments.study import network_specs
+from compactnet.experiments.job import plan_job
+from compactnet.experiments.launcher import launch
+from compactnet.experiments.records import read_records
+from compactnet.experiments.study import cells, network_specs
 from compactnet.files import check_writable
 from compactnet.measure import speed
 from compactnet.measure.conventions import ASC_INPUT, SED_INPUT
 from compactnet.measure.runtimes import RUNTIMES
 from compactnet.measure.side_by_side import DEVICES, Work, cores, side_by_side
 from compactnet.networks import CATALOGUE, build
-from compactnet.processes import BACKENDS
+from compactnet.processes import BACKENDS, job_environment
 from compactnet.report.counts import Counts
 from compactnet.report.figures import write_figures
 from compactnet.report.speed_records import FAMILIES, machine, read_sessions, write_session
@@ -37,7 +41,7 @@ from compactnet.report.speed_tables import printed_speeds
 from compactnet.report.tables import read_sources, write_tables
 
 ROOT = Path(__file__).resolve().parent.parent
-PARTS = ("inference", "training", "operation", "layers", "features")
+PARTS = ("inference", "training", "operation", "layers", "features", "grid")
 INPUTS = {ASC_INPUT: (1, 3, False), SED_INPUT: (1, 3, False), (32, 32, 3): (5, 10, True)}
 """Inputs of training steps; turns, timed steps a turn, and whether the memory of all networks fits at once."""
 
@@ -96,6 +100,8 @@ def main():
         _layers()
     if "features" in options.part:
         _features(options.rounds)
+    if "grid" in options.part:
+        _grid(max(3, options.rounds // 5))
 
 
 def _networks(options, work, turns, calls, together=True, loaded_core=None):
@@ -215,6 +221,34 @@ def _fill(path, count, processes):
         with open(os.devnull, "w") as nowhere:
             store.fill(np.arange(count), processes, nowhere)
         return time.perf_counter() - began
+
+
+def _grid(count):
+    """Say what a job costs beyond its run and importing Keras: starting, planning, locks, records, ending."""
+    print(f"\nGrid of {count} short cells of generated images, one after the other:", flush=True)
+    config = load_config(
+        ROOT / "configs" / "sample" / "ic.yaml", ["networks=[xvgg8]", f"seeds={list(range(count))}", "threads=1"]
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        generate_cifar10(folder)
+        planned = cells(config, config.data.load(folder).fingerprint)
+        jobs = [plan_job(config, cell, folder, folder) for cell in planned]
+        importing = []
+        for _ in range(3):
+            began = time.perf_counter()
+            environment = job_environment(jobs[0]["backend"], jobs[0]["threads"])
+            subprocess.run([sys.executable, "-c", "import keras"], env=environment, check=True, capture_output=True)
+            importing.append(time.perf_counter() - began)
+        began = time.perf_counter()
+        with open(os.devnull, "w") as nowhere:
+            launch(jobs, nowhere)
+        whole = (time.perf_counter() - began) / count
+        run = statistics.mean(record["duration_seconds"] for record in read_records(Path(folder) / "records"))
+    keras_seconds = statistics.median(importing)
+    print(
+        f"  {whole:.2f} s a job: the run, from loading data to its end, {run:.2f} s, importing Keras "
+        f"{keras_seconds:.2f} s, all else {whole - run - keras_seconds:.2f} s"
+    )
 
 
 def _one_clip(rounds):

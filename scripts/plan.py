@@ -26,11 +26,17 @@ def main():
         print(f"data: {found.sample_gigabytes:.4f} GB as networks read them")
     for network in found.networks:
         print(
-            f"  {network.network}: {network.left} cells of {network.cell_hours:.2f} hours "
+            f"  {network.network}: {network.left} cells of {_time(network.cell_hours)} "
             f"({1e3 * network.step_seconds:.0f} ms a step)"
         )
-    days = f" ({found.hours / 24:.1f} days)" if found.hours > 48 else ""
-    print(f"{found.hours:.2f} hours on this machine{days}, {found.at_once} at once, {config.threads} threads each")
+    print(f"{_time(found.hours)} on this machine, {found.at_once} at once, {config.threads} threads each")
+
+
+def _time(hours):
+    """Return a length of time in the unit that suits it."""
+    if hours > 48:
+        return f"{hours / 24:.1f} days"
+    return f"{hours:.1f} hours" if hours > 2 else f"{60 * hours:.1f} minutes"
 
 
 if __name__ == "__main__":

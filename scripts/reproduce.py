@@ -30,6 +30,7 @@ def main():
     )
     parser.add_argument("--launcher", choices=("local", "slurm"), default="local", help="where cells run")
     parser.add_argument("--tensorboard", action="store_true", help="write TensorBoard logs below the results")
+    parser.add_argument("--keep-weights", action="store_true", help="keep the trained weights below the results")
     options = study_options(parser)
     config = load_config(options.config, options.changes)
     # Without --set: a changed run never stands in the table of the config it was changed from.
@@ -53,7 +54,10 @@ def main():
     read_records(options.results / "records")
     for part in ("", *(f"{kind}/{config.name}" for kind in ("records", "logs", "checkpoints", "locks"))):
         check_writable(options.results / part)
-    jobs = [plan_job(config, cell, options.data, options.results, options.tensorboard) for cell in planned]
+    jobs = [
+        plan_job(config, cell, options.data, options.results, options.tensorboard, options.keep_weights)
+        for cell in planned
+    ]
     if options.launcher == "slurm":
         outcome = slurm.launch(jobs, sys.stderr, config.launcher, options.results / "slurm", options.workers)
     else:

@@ -1,13 +1,13 @@
 import pandas as pd
 
-from compactnet.report.markdown import fill_section, remove_table, write_table
+from compactnet.report.markdown import Table, fill_section, remove_table, write_table
 
 
 def test_numbers_are_written_one_way_and_missing_ones_stay_empty(tmp_path):
     frame = pd.DataFrame(
         {"model": ["a", "b"], "difference": [-0.001, None], "runs": [3, 4], "mflops_published": [1.0, 2]}
     )
-    write_table(tmp_path, "t", "Title", ["A note."], frame)
+    write_table(tmp_path, Table("t", "Title", ["A note."], frame))
     assert (tmp_path / "t.csv").read_text() == "model,difference,runs,mflops_published\na,0.00,3,1.0\nb,,4,2.0\n"
     assert (tmp_path / "t.md").read_text() == (
         "# Title\n\nA note.\n\n| model | difference | runs | mflops published |\n| --- | ---: | ---: | ---: |\n"
@@ -19,7 +19,8 @@ def test_numbers_are_written_one_way_and_missing_ones_stay_empty(tmp_path):
 
 def test_sections_show_columns_of_one_table_under_headings(tmp_path):
     frame = pd.DataFrame({"model": ["a"], "x": [1], "y": [2]})
-    write_table(tmp_path, "t", "Title", [], frame, {"First": {"model": "m", "x": "X"}, "Second": {"y": "Y"}})
+    sections = {"First": {"model": "m", "x": "X"}, "Second": {"y": "Y"}}
+    write_table(tmp_path, Table("t", "Title", [], frame, sections))
     assert (tmp_path / "t.md").read_text() == (
         "# Title\n\n## First\n\n| m | X |\n| --- | ---: |\n| a | 1 |\n\n## Second\n\n| Y |\n| ---: |\n| 2 |\n"
     )

@@ -2,28 +2,26 @@
 
 import math
 
-import numpy as np
 import pytest
 
+from compactnet.errors import InputError
 from compactnet.experiments.config import load_config
 from compactnet.experiments.study import cells
-from compactnet.measure.side_by_side import Session, Timings
+from compactnet.experiments.timed_epoch import EpochTimes, timed_epoch
 from compactnet.report import plan as module
 from compactnet.report.plan import plan
 
 
 @pytest.fixture
 def clock(monkeypatch):
-    """Each step of each network takes 0.1 s, and a process starts at once."""
+    """Each step of each network takes 0.1 s, an evaluated batch 0.04 s and a start 7 s."""
     asked = []
 
-    def timed(specs, work, rounds, calls, stream):
-        asked.append((list(specs), work))
-        timings = tuple(Timings(name, np.full((rounds, calls), 0.1), 1, None) for name in specs)
-        return Session(work, None, 0.0, timings, {}, None, "", "")
+    def timed(config, network, backend):
+        asked.append((network, backend))
+        return EpochTimes(start=7.0, step=0.1, evaluation=0.04)
 
-    monkeypatch.setattr(module, "side_by_side", timed)
-    monkeypatch.setattr(module.time, "monotonic", lambda: 0.0)
+    monkeypatch.setattr(module, "timed_epoch", timed)
     monkeypatch.setattr(module.os, "cpu_count", lambda: 8)
     return asked
 
@@ -42,11 +40,9 @@ def test_cells_hours_and_gigabytes_of_images(clock, repository):
     config = load_config(repository / "configs" / "ic.yaml")
     found = plan(config, planned(config), [], "nowhere", workers=3)
     assert (found.cells, found.done, len(found.networks)) == (120, 0, 24)
-    assert [names for names, _ in clock][:2] == [["vgg8"], ["xvgg8"]]
-    work = clock[0][1]
-    assert (work.kind, work.input_shape, work.batch_size, work.threads) == ("training", (32, 32, 3), 32, 2)
-    # 1,563 steps and 313 evaluated batches, each worth a third, 50 times; less the six steps that took no time here.
-    hours = (50 * 0.1 * (1563 + 313 / 3) - 0.6) / 3600
+    assert clock[:2] == [("vgg8", "tensorflow"), ("xvgg8", "tensorflow")]
+    # 1,563 steps and 313 evaluated batches, 50 times.
+    hours = (7 + 50 * (0.1 * 1563 + 0.04 * 313)) / 3600
     assert found.networks[0].cell_hours == pytest.approx(hours)
     assert found.at_once == 3
     assert found.hours == pytest.approx(120 * hours / 3)
@@ -71,8 +67,8 @@ def test_recordings_are_planned_without_a_file_and_fold_by_fold(clock, repositor
     assert found.download_gigabytes == 6.0
     assert found.sample_gigabytes == pytest.approx(8732 * 128 * 201 * 4 / 1e9)
     sizes = (873, 888, 925, 990, 936, 823, 838, 806, 816, 837)
-    steps = sum(math.ceil((8732 - size) / 32) + math.ceil(size / 32) / 3 for size in sizes)
-    assert found.hours == pytest.approx((config.training.epochs * 0.1 * steps - 10 * 0.6) / 3600)
+    epochs = sum(0.1 * math.ceil((8732 - size) / 32) + 0.04 * math.ceil(size / 32) for size in sizes)
+    assert found.hours == pytest.approx((config.training.epochs * epochs + 10 * 7) / 3600)
 
 
 def test_what_is_not_official_is_counted_where_it_lies(clock, repository, generated_images):
@@ -81,3 +77,11 @@ def test_what_is_not_official_is_counted_where_it_lies(clock, repository, genera
     assert found.download_gigabytes == 0
     assert found.sample_gigabytes == pytest.approx(200 * 32 * 32 * 3 * 4 / 1e9)
     assert found.at_once == 8 // config.threads
+
+
+def test_a_networks_epochs_are_timed_in_a_process_of_its_own(repository, monkeypatch):
+    config = load_config(repository / "configs" / "sample" / "ic.yaml", ["networks=[xvgg8]"])
+    times = timed_epoch(config, "xvgg8", "tensorflow")
+    assert 0 < times.evaluation < times.step < 5 < times.start + 5
+    with pytest.raises(InputError, match="unknown cannot be timed, status 1: KeyError"):
+        timed_epoch(config, "unknown", "tensorflow")

@@ -8,25 +8,14 @@ import numpy as np
 import pytest
 
 from compactnet.errors import InputError
-from compactnet.measure.side_by_side import Session, Timings, Work
+from compactnet.measure.side_by_side import Session
 from compactnet.networks import CATALOGUE
 from compactnet.report.counts import Counts
 from compactnet.report.figures import write_figures
 from compactnet.report.speed_records import FAMILIES, newest, read_sessions, write_session
 from compactnet.report.speed_tables import base_of
 from compactnet.report.tables import read_sources, write_tables
-
-VERSIONS = {"tensorflow": "2.21.0", "keras": "3.15.1", "ai-edge-litert": "2.3.0", "onnxruntime": "1.31.1"}
-
-
-def made_up(base, finished="2020-01-01", processor="made-up processor", scale=1.0, loaded_core=None, **work):
-    """A session in which the n-th network of a family takes 1/n of its first one's time."""
-    names = [base, *FAMILIES[base]]
-    seconds = scale * np.array([[0.10, 0.12, 0.11], [0.20, 0.22, 0.21]])
-    timings = tuple(Timings(name, seconds / (1 + place), 1_000, 50_000_000) for place, name in enumerate(names))
-    environment = {"processor": processor, "versions": VERSIONS, "commit": "0123456789abcdef"}
-    accelerator = "made-up GPU" if work.get("device") == "gpu" else None
-    return Session(Work(**work), loaded_core, 0.1, timings, environment, accelerator, finished, finished)
+from tests.report.made_up import session as made_up
 
 
 @pytest.fixture

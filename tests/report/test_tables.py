@@ -4,48 +4,21 @@ import csv
 
 import pytest
 
-from compactnet.data import cifar10, dcase2019, urbansound8k
-from compactnet.data.dataset import fingerprint
+from compactnet.data import dcase2019, urbansound8k
 from compactnet.errors import InputError
 from compactnet.experiments.config import load_config, load_shipped
-from compactnet.experiments.study import cells
 from compactnet.measure import CONVENTION
 from compactnet.networks import CATALOGUE
 from compactnet.report import published
 from compactnet.report.counts import Counts
-from compactnet.report.tables import accuracy, read_sources, sort_records, write_tables
-
-OFFICIAL = fingerprint(cifar10.OFFICIAL_MD5)
+from compactnet.report.paper_tables import accuracy
+from compactnet.report.tables import read_sources, sort_records, write_tables
+from tests.report.made_up import record as made_up
 
 
 @pytest.fixture(scope="module")
 def ic(repository):
     return load_config(repository / "configs" / "ic.yaml")
-
-
-def made_up(config, network, seed=0, last=0.8, best=0.95, content=OFFICIAL, finished="2020-01-01", part="", used=None):
-    (cell,) = (cell for cell in cells(config, content, only=[network]) if (cell.seed, cell.part) == (seed, part))
-    assert best >= last
-    total = {"train": {"used": 50_000, "total": 50_000}, "test": {"used": 10_000, "total": 10_000}}
-    for side, count in (used or {}).items():
-        total[side]["used"] = count
-    return {
-        "format": 1,
-        "study": config.name,
-        "network": network,
-        "title": cell.spec.title,
-        "seed": seed,
-        "protocol": cell.protocol,
-        "protocol_hash": cell.protocol_hash,
-        "history": [{"epoch": 1, "test_accuracy": best}, {"epoch": 2, "test_accuracy": last}],
-        "last": {"epoch": 2, "test_accuracy": last},
-        "best": {"epoch": 1, "test_accuracy": best},
-        "coverage": total,
-        "params": 1,
-        "generated_data": config.data.generated,
-        "finished": finished,
-        "duration_seconds": 60.0,
-    }
 
 
 @pytest.fixture
@@ -74,12 +47,12 @@ def rows(path):
 def test_accuracy_is_the_mean_of_the_last_epochs_with_the_sample_deviation(ic):
     runs = [made_up(ic, "xvgg8", seed, last, best=0.9) for seed, last in enumerate((0.80, 0.82, 0.84))]
     figures = accuracy(runs)
-    assert figures["mean"] == pytest.approx(82)
-    assert figures["std"] == pytest.approx(2)
-    assert figures["best"] == pytest.approx(90)
-    assert figures["runs"] == 3
-    assert accuracy(runs[:1])["std"] is None
-    assert accuracy([]) == {"mean": None, "std": None, "best": None, "runs": 0}
+    assert figures.mean == pytest.approx(82)
+    assert figures.std == pytest.approx(2)
+    assert figures.runs == 3
+    assert accuracy(runs, "best").mean == pytest.approx(90)
+    assert accuracy(runs[:1]).std is None
+    assert accuracy([]) is None
 
 
 def test_table4_sets_ours_beside_the_papers_and_leaves_the_rest_empty(ic, write):
@@ -91,6 +64,15 @@ def test_table4_sets_ours_beside_the_papers_and_leaves_the_rest_empty(ic, write)
     assert table["xvgg8"]["ic_accuracy_std"] == "0.71"
     assert table["xvgg8"]["ic_runs"] == "2"
     assert table["xvgg8"]["ic_accuracy_difference"] == "0.32"
+    # Welch by hand: squares 0.5/2 and 0.23^2/5, 1.09 degrees of freedom, whose t is 10.7 or so.
+    low, high = (float(table["xvgg8"][f"ic_accuracy_difference_{end}"]) for end in ("low", "high"))
+    assert low < -4
+    assert high > 4
+    assert (low + high) / 2 == pytest.approx(0.32, abs=0.01)
+    assert table["xvgg8"]["ic_cells"] == "2 of 5"
+    assert table["xvgg8"]["ic_samples"] == "60,000 of 60,000"
+    assert table["vgg8"]["ic_cells"] == "0 of 5"
+    assert table["vgg8"]["ic_samples"] == table["vgg8"]["ic_accuracy_difference_low"] == ""
     assert table["xvgg8"]["ic_accuracy_best_epoch"] == "95.00"
     assert table["vgg8"]["ic_accuracy_published"] == "87.58"
     assert table["vgg8"]["ic_accuracy"] == table["vgg8"]["ic_runs"] == table["vgg8"]["ic_accuracy_difference"] == ""

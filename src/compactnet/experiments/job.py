@@ -33,7 +33,7 @@ class Ended:
     reason: str = ""
 
 
-def plan_job(config, cell, data_folder, results_folder, tensorboard=False):
+def plan_job(config, cell, data_folder, results_folder, tensorboard=False, keep_weights=False):
     """Return what a cell's process is told, as plain JSON data.
 
     Args:
@@ -42,6 +42,7 @@ def plan_job(config, cell, data_folder, results_folder, tensorboard=False):
         data_folder: Folder that holds the data set.
         results_folder: Folder for `records/`, `logs/`, `checkpoints/`, `locks/`, `failures/` and `tensorboard/`.
         tensorboard: Whether it writes TensorBoard logs.
+        keep_weights: Whether it keeps the trained weights, in `weights/`.
     """
     folder, name = Path(results_folder).absolute(), Path(cell.record_name).with_suffix("")
     return {
@@ -50,6 +51,7 @@ def plan_job(config, cell, data_folder, results_folder, tensorboard=False):
         "network": cell.network,
         "seed": cell.seed,
         "part": cell.part,
+        "protocol": cell.protocol,
         "protocol_hash": cell.protocol_hash,
         "backend": cell.protocol["backend"],
         "threads": cell.protocol["threads"],
@@ -60,7 +62,13 @@ def plan_job(config, cell, data_folder, results_folder, tensorboard=False):
         "log": str(folder / "logs" / f"{name}.log"),
         "failure": str(folder / "failures" / f"{name}.json"),
         "tensorboard_folder": str(folder / "tensorboard" / name) if tensorboard else None,
+        "weights": str(weights_path(folder, cell.record_name)) if keep_weights else None,
     }
+
+
+def weights_path(results_folder, record_name):
+    """Return where the weights of a run are kept, whose record is at `record_name` below the records."""
+    return Path(results_folder) / "weights" / Path(record_name).with_suffix(".npz")
 
 
 @contextlib.contextmanager

@@ -17,6 +17,8 @@ TRIES = 2
 DEATHS = 5
 """Deaths by a signal in a row after which a cell fails, if its checkpoint did not advance in between."""
 
+FAILURE_FIELDS = ("study", "network", "seed", "protocol", "reason", "attempts", "finished")
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -93,11 +95,13 @@ class Ledger:
             return "again"
         self.failed.append((job["title"], reason))
         text = {
-            "cell": job["title"],
-            "protocol_hash": job["protocol_hash"],
+            "study": job["config"]["name"],
+            "network": job["network"],
+            "seed": job["seed"],
+            "protocol": job["protocol"],
             "reason": reason,
             "attempts": attempts,
-            "log": job["log"],
+            "log": Path(job["log"]).name,
             "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         }
         write_text(Path(job["failure"]), json.dumps(text, indent=2) + "\n")
@@ -110,3 +114,22 @@ class Ledger:
     def outcome(self):
         """Return the `Outcome` at the end."""
         return Outcome(self.total - len(self.failed), self.skipped, tuple(self.failed))
+
+
+def read_failures(folder):
+    """Return what stands in the files of a folder of failures, in the order of their paths; none where it is missing.
+
+    Raises:
+        InputError: a file there is none of a failure.
+    """
+    failures = []
+    for path in sorted(Path(folder).rglob("*.json")):
+        try:
+            failure = json.loads(path.read_text(encoding="utf-8"))
+            missing = [name for name in FAILURE_FIELDS if name not in failure]
+        except (OSError, ValueError, TypeError) as error:
+            raise InputError(f"{path} is not the record of a failure: {error}. Move it away.") from error
+        if missing:
+            raise InputError(f"{path} is not the record of a failure: {missing[0]!r} is missing. Move it away.")
+        failures.append(failure)
+    return failures

@@ -3,7 +3,6 @@
 Everything the parent needs to know goes to standard output as one JSON object a line.
 """
 
-import hashlib
 import json
 import math
 import os
@@ -18,18 +17,30 @@ import tensorboardX
 from compactnet import environment
 from compactnet.errors import InputError
 from compactnet.experiments import records
-from compactnet.experiments.batches import Batches, shuffled
+from compactnet.experiments.batches import shuffled
 from compactnet.experiments.checkpoints import Checkpoints
 from compactnet.experiments.config import StudyConfig
+from compactnet.experiments.epochs import compiled, epochs
 from compactnet.experiments.job import STATUS
-from compactnet.experiments.study import build_network, cells
+from compactnet.experiments.study import cells
+from compactnet.experiments.weights import save_weights, weights_hash
 from compactnet.files import locked
 
 REPORT_SECONDS = 0.2
 """Least time between two reports of a step's figures."""
 
 
-def run_cell(config, network, seed, data_folder, report, part="", checkpoint_folder=None, tensorboard_folder=None):
+def run_cell(
+    config,
+    network,
+    seed,
+    data_folder,
+    report,
+    part="",
+    checkpoint_folder=None,
+    tensorboard_folder=None,
+    weights_path=None,
+):
     """Train one network with one seed and return its record.
 
     Args:
@@ -41,6 +52,7 @@ def run_cell(config, network, seed, data_folder, report, part="", checkpoint_fol
         part: Which split of the data, as `Cell.part` names it.
         checkpoint_folder: Folder of this cell's checkpoints, from which it goes on; None for none.
         tensorboard_folder: Folder for TensorBoard logs, or None for none.
+        weights_path: File for the trained weights, or None for none.
 
     Returns:
         The record, a dict of plain JSON data.
@@ -62,14 +74,7 @@ def run_cell(config, network, seed, data_folder, report, part="", checkpoint_fol
     (data,) = (c.data for c in cells(config, "", only=[network]) if (c.seed, c.part) == (seed, part))
     dataset = data.load(data_folder)
     (cell,) = (c for c in cells(config, dataset.fingerprint, only=[network]) if (c.seed, c.part) == (seed, part))
-    model = build_network(config, cell.spec, name=network)
-    model.compile(
-        optimizer=keras.optimizers.Adam(learning_rate=config.training.learning_rate),
-        loss="sparse_categorical_crossentropy",
-        metrics=["accuracy"],
-        # XLA on CPU runs depthwise convolutions tens of times slower on TensorFlow; JAX always compiles with it.
-        jit_compile=keras.config.backend() == "jax",
-    )
+    model = compiled(config, cell.spec, network)
     checkpoints = Checkpoints(checkpoint_folder, cell.protocol_hash) if checkpoint_folder else None
     history, stretches = [], []
     if checkpoints:
@@ -79,6 +84,8 @@ def run_cell(config, network, seed, data_folder, report, part="", checkpoint_fol
         stretches.append({"from_epoch": len(history) + 1, "environment": described})
     spent = sum(epoch["seconds"] for epoch in history)
     _train(model, dataset, config, seed, report, history, stretches, checkpoints, tensorboard_folder)
+    if weights_path:
+        save_weights(weights_path, model)
     return {
         "format": records.FORMAT,
         "study": config.name,
@@ -91,7 +98,7 @@ def run_cell(config, network, seed, data_folder, report, part="", checkpoint_fol
         **records.summary_of(history),
         "history": history,
         "params": model.count_params(),
-        "weights_sha256": _weights_hash(model),
+        "weights_sha256": weights_hash(model),
         "coverage": dataset.coverage,
         "generated_data": dataset.generated,
         "skipped": dataset.skipped,
@@ -102,39 +109,25 @@ def run_cell(config, network, seed, data_folder, report, part="", checkpoint_fol
     }
 
 
-def _weights_hash(model):
-    """Return the SHA-256 of all weights, by which two runs are seen to be equal."""
-    digest = hashlib.sha256()
-    for weight in model.weights:
-        digest.update(keras.ops.convert_to_numpy(weight).tobytes())
-    return digest.hexdigest()
-
-
 def _train(model, dataset, config, seed, report, history, stretches, checkpoints, tensorboard_folder):
     """Train the epochs that `history` lacks and add them to it."""
     training = config.training
     steps = -(-len(dataset.train) // training.batch_size)
     progress = _Progress(report, steps)
+    trainer = epochs(model, dataset, training.batch_size, progress)
     # Not Keras' own callback, which works with TensorFlow alone.
     curves = tensorboardX.SummaryWriter(tensorboard_folder) if tensorboard_folder else None
     for epoch in range(len(history), training.epochs):
         began = time.monotonic()
         order = shuffled(len(dataset.train), seed, epoch)
-        logs = model.fit(
-            Batches(dataset, dataset.train, training.batch_size, order),
-            validation_data=Batches(dataset, dataset.test, training.batch_size),
-            initial_epoch=epoch,
-            epochs=epoch + 1,
-            shuffle=False,
-            verbose=0,
-            callbacks=[progress],
-        ).history
+        progress.epoch = epoch
+        logs = trainer.run(order)
         row = {
             "epoch": epoch + 1,
-            "train_loss": logs["loss"][0],
-            "train_accuracy": logs["accuracy"][0],
-            "test_loss": logs["val_loss"][0],
-            "test_accuracy": logs["val_accuracy"][0],
+            "train_loss": logs["loss"],
+            "train_accuracy": logs["accuracy"],
+            "test_loss": logs["val_loss"],
+            "test_accuracy": logs["val_accuracy"],
             "seconds": round(time.monotonic() - began, 2),
         }
         if not all(math.isfinite(value) for value in row.values()):
@@ -150,27 +143,26 @@ def _train(model, dataset, config, seed, report, history, stretches, checkpoints
         curves.close()
 
 
-class _Progress(keras.callbacks.Callback):
+class _Progress:
+    """Reports the steps of `epoch`, counted from 0, but not each of them."""
+
     def __init__(self, report, steps):
-        super().__init__()
-        self._report, self._steps, self._epoch, self._last = report, steps, 0, 0.0
+        self._report, self._steps, self._last = report, steps, 0.0
+        self.epoch = 0
 
-    def on_epoch_begin(self, epoch, logs=None):
-        self._epoch = epoch
-
-    def on_train_batch_end(self, batch, logs=None):
+    def __call__(self, done, logs):
         now = time.monotonic()
-        if now - self._last < REPORT_SECONDS and batch + 1 < self._steps:
+        if now - self._last < REPORT_SECONDS and done < self._steps:
             return
         self._last = now
         if not math.isfinite(logs["loss"]):
-            raise FloatingPointError(f"the loss is no longer finite in epoch {self._epoch + 1}")
+            raise FloatingPointError(f"the loss is no longer finite in epoch {self.epoch + 1}")
         self._report(
             {
                 "event": "step",
-                "done": self._epoch * self._steps + batch + 1,
+                "done": self.epoch * self._steps + done,
                 "steps": self._steps,
-                "epoch": self._epoch + 1,
+                "epoch": self.epoch + 1,
                 "loss": float(logs["loss"]),
                 "accuracy": float(logs["accuracy"]),
             }
@@ -222,6 +214,7 @@ def _run(job, report):
             job["part"],
             job["checkpoint_folder"],
             job["tensorboard_folder"],
+            job["weights"],
         )
         records.write_record(job["record"], record)
         Checkpoints(job["checkpoint_folder"], record["protocol_hash"]).clear()

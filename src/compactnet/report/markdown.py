@@ -1,32 +1,49 @@
-"""Data frames as Markdown and CSV files, with the numbers written one way in both."""
+"""Tables as Markdown and CSV files, with the numbers written one way wherever they show."""
+
+from dataclasses import dataclass
 
 import pandas as pd
 
 from compactnet.files import remove, write_text
 
 
-def write_table(folder, name, title, notes, frame, sections=None):
-    """Write a data frame as `name.csv` and `name.md`.
+@dataclass(frozen=True)
+class Table:
+    """A table as pages show it.
 
-    Args:
-        folder: Where the files go.
+    Attributes:
         name: File name without the ending.
-        title: Heading of the Markdown page.
+        title: Its heading.
         notes: Paragraphs under the heading.
-        frame: The table; missing values stay empty.
-        sections: {heading: {column: its heading}}: the tables that the Markdown page shows, each with some columns of
-            the frame, in order. None for one table with all columns as they are.
+        frame: The data frame; missing values stay empty.
+        sections: {heading: {column: its heading}}: the tables that a page shows, each with some columns of the frame,
+            in order. None for one table with all columns as they are.
     """
-    texts = pd.DataFrame({column: [_text(value, column) for value in frame[column]] for column in frame.columns})
-    write_text(folder / f"{name}.csv", texts.to_csv(index=False, lineterminator="\n"))
-    lines = [f"# {title}", ""]
-    for note in notes:
+
+    name: str
+    title: str
+    notes: list
+    frame: pd.DataFrame
+    sections: dict | None = None
+
+    def parts(self):
+        """Return `sections`, also where it is None."""
+        return self.sections or {"": {name: name.replace("_", " ") for name in self.frame.columns}}
+
+
+def write_table(folder, table: Table):
+    """Write a table as CSV, with all columns, and as a Markdown page into a folder."""
+    frame = table.frame
+    texts = pd.DataFrame({column: [text_of(value, column) for value in frame[column]] for column in frame.columns})
+    write_text(folder / f"{table.name}.csv", texts.to_csv(index=False, lineterminator="\n"))
+    lines = [f"# {table.title}", ""]
+    for note in table.notes:
         lines += [note, ""]
-    for heading, columns in (sections or {"": {name: name.replace("_", " ") for name in frame.columns}}).items():
+    for heading, columns in table.parts().items():
         if heading:
             lines += [f"## {heading}", ""]
         lines += [*_lines(frame, columns), ""]
-    write_text(folder / f"{name}.md", "\n".join(lines).rstrip("\n") + "\n")
+    write_text(folder / f"{table.name}.md", "\n".join(lines).rstrip("\n") + "\n")
 
 
 def fill_section(path, name, tables):
@@ -54,7 +71,7 @@ def fill_section(path, name, tables):
 
 def _lines(frame, columns):
     """Return the lines of a Markdown table with some columns of a frame, in order."""
-    texts = [[_text(value, column) for value in frame[column]] for column in columns]
+    texts = [[text_of(value, column) for value in frame[column]] for column in columns]
     numeric = [pd.api.types.is_numeric_dtype(frame[column]) for column in columns]
     rows = [_row(columns.values()), _row("---:" if right else "---" for right in numeric)]
     return rows + [_row(row) for row in zip(*texts, strict=True)]
@@ -70,7 +87,8 @@ def _row(cells):
     return "| " + " | ".join(str(cell) for cell in cells) + " |"
 
 
-def _text(value, column):
+def text_of(value, column):
+    """Return a value of a column as text, as all tables show it."""
     if pd.isna(value):
         return ""
     if isinstance(value, float):

@@ -11,16 +11,19 @@ from compactnet.measure import CONVENTION, PUBLISHED_CONVENTION, published_mflop
 from compactnet.measure.conventions import ASC_INPUT, IC_PUBLISHED_INPUT, SED_INPUT
 from compactnet.networks import CATALOGUE
 from compactnet.report import published
+from compactnet.report.comparison import PAPER_RUNS, Sample, difference, sample
 from compactnet.report.counts import Counts
-from compactnet.report.markdown import fill_section, write_table
+from compactnet.report.feature_maps import FeatureMaps
+from compactnet.report.markdown import Table
 from compactnet.report.speed_tables import NAMES, SPEED_NOTE, speed_columns
 
 COUNTING_NOTE = f"FLOPs are counted by the convention *{CONVENTION}*; MFLOPs are 1e6 FLOPs. Parameters are all weights."
 
 ACCURACY_NOTE = (
     "Accuracies are test accuracies in percent after the last epoch: mean and standard deviation over the runs; the "
-    "best epoch stands apart. An empty cell has no run that follows its config's protocol; the paper's have five runs "
-    "each."
+    "best epoch stands apart. An empty cell has no run that follows its config's protocol; the paper's have "
+    f"{PAPER_RUNS} runs each. The difference is ours less the paper's, with its 95 % interval by Welch where there are "
+    "two runs or more. Cells are those done of those planned; samples are those used of those of the data set."
 )
 
 TASKS = MappingProxyType({"dcase2019": "asc", "urbansound8k": "sed", "cifar10": "ic"})
@@ -46,7 +49,9 @@ class Sources:
         configs: The `StudyConfig`s, in the order of their columns.
         members: {study: its records}.
         others: Records that follow no config's protocol.
+        failures: {study: the failures of its planned cells that have no record}.
         sessions: Sessions of speed, oldest first.
+        feature_maps: The `FeatureMaps` that are kept, or None.
     """
 
     published: Path
@@ -54,7 +59,9 @@ class Sources:
     configs: tuple
     members: dict
     others: list
+    failures: dict
     sessions: list
+    feature_maps: FeatureMaps | None
 
     def of_table(self, table):
         """Return the configs that reproduce one of the paper's tables."""
@@ -80,18 +87,25 @@ SUMMARY = MappingProxyType(
 """Columns of Tables I and II in the folder's README.md."""
 
 
-def write_table1(folder, sources: Sources):
-    """Write Table I: parameters, FLOPs and speed; also into the folder's README.md, where it has a place for it."""
-    _write_complexity(folder, sources, "table1", "Table I: parameters, complexity and speed", [])
+def table1(sources: Sources):
+    """Return Table I: parameters, FLOPs and speed."""
+    return _complexity(sources, "table1", "Table I: parameters, complexity and speed", [])
 
 
-def write_table2(folder, sources: Sources):
-    """Write Table II: the same of the efficient networks."""
+def table2(sources: Sources):
+    """Return Table II: the same of the efficient networks."""
     title = "Table II: parameters, complexity and speed of efficient networks"
-    _write_complexity(folder, sources, "table2", title, [UNEXPLAINED_NOTE])
+    return _complexity(sources, "table2", title, [UNEXPLAINED_NOTE])
 
 
-def _write_complexity(folder, sources, table, title, remarks):
+def summary(table: Table):
+    """Return the paragraph and the {column: its heading} by which Table I or II stands in the README of results."""
+    paragraph = f"{table.title}. Ratios are to the family's uncompressed network."
+    remarks = [note for note in table.notes if note == UNEXPLAINED_NOTE]
+    return " ".join([paragraph, *remarks]), {name: text for name, text in SUMMARY.items() if name in table.frame}
+
+
+def _complexity(sources, table, title, remarks):
     paper, counts = published.read(sources.published, table), sources.counts
     wanted = [
         (name, CATALOGUE[name], ASC_INPUT)
@@ -147,16 +161,12 @@ def _write_complexity(folder, sources, table, title, remarks):
         "weight_bytes": "bytes of weights (float32)",
         "peak_activation_bytes": "peak bytes of activations",
     }
-    frame = pd.DataFrame(rows)
-    write_table(folder, table, title, notes, frame, {"Parameters and complexity": headings, **speeds})
-    summary = {name: heading for name, heading in SUMMARY.items() if name in frame}
-    paragraph = f"{title}. Ratios are to the family's uncompressed network."
-    fill_section(folder / "README.md", table, [(" ".join([paragraph, *remarks]), frame, summary)])
+    return Table(table, title, notes, pd.DataFrame(rows), {"Parameters and complexity": headings, **speeds})
 
 
-def write_table3(folder, sources: Sources):
-    """Write Table III: complexity and accuracy on acoustic scenes."""
-    counts, members, configs = sources.counts, sources.members, sources.of_table("table3")
+def table3(sources: Sources):
+    """Return Table III: complexity and accuracy on acoustic scenes."""
+    counts, configs = sources.counts, sources.of_table("table3")
     paper = published.read(sources.published, "table3")
     names = published.networks(sources.published, "table3")
     counts.prepare([(name, CATALOGUE[name], ASC_INPUT) for name in names])
@@ -172,7 +182,7 @@ def write_table3(folder, sources: Sources):
             "convention": CONVENTION,
         }
         for config in configs:
-            row |= _accuracy_columns(config, paper_row, "asc", name, members)
+            row |= _accuracy_columns(config, paper_row, "asc", name, sources)
         rows.append(row)
     frame = _typed(pd.DataFrame(rows))
     headings = {
@@ -183,12 +193,12 @@ def write_table3(folder, sources: Sources):
     }
     sections = {f"Complexity at {'x'.join(map(str, ASC_INPUT))}": headings}
     sections |= {_accuracy_title(config): _accuracy_headings(config) for config in configs}
-    write_table(folder, "table3", "Table III: acoustic scenes", [COUNTING_NOTE, ACCURACY_NOTE], frame, sections)
+    return Table("table3", "Table III: acoustic scenes", [COUNTING_NOTE, ACCURACY_NOTE], frame, sections)
 
 
-def write_table4(folder, sources: Sources):
-    """Write Table IV: complexity and accuracy on sound events and images."""
-    counts, members, configs = sources.counts, sources.members, sources.of_table("table4")
+def table4(sources: Sources):
+    """Return Table IV: complexity and accuracy on sound events and images."""
+    counts, configs = sources.counts, sources.of_table("table4")
     paper = published.read(sources.published, "table4")
     names = published.networks(sources.published, "table4")
     inputs = {"sed": {"128x201x1": SED_INPUT}, "ic": {"224x224x3": IC_PUBLISHED_INPUT}}
@@ -217,7 +227,7 @@ def write_table4(folder, sources: Sources):
                 row[f"{task}_mflops_counted_{label}_difference"] = counted - paper_row[f"{task}_mflops"]
         row["convention"] = CONVENTION
         for config in configs:
-            row |= _accuracy_columns(config, paper_row, TASKS[config.data.source], name, members)
+            row |= _accuracy_columns(config, paper_row, TASKS[config.data.source], name, sources)
         rows.append(row)
     frame = _typed(pd.DataFrame(rows))
     notes = [
@@ -228,7 +238,7 @@ def write_table4(folder, sources: Sources):
     ]
     sections = {f"Complexity, {task.upper()}": _complexity_headings(frame, task) for task in inputs}
     sections |= {_accuracy_title(config): _accuracy_headings(config) for config in configs}
-    write_table(folder, "table4", "Table IV: complexity and accuracy", notes, frame, sections)
+    return Table("table4", "Table IV: complexity and accuracy", notes, frame, sections)
 
 
 def _complexity_headings(frame, task):
@@ -253,31 +263,51 @@ def _input_shape(config):
     return (*(config.data.resize_to or (height, width)), channels)
 
 
-def accuracy(records):
-    """Return mean, standard deviation (None below two runs) and best-epoch mean in percent, and the number of runs."""
-    last = pd.Series([100 * record["last"]["test_accuracy"] for record in records], dtype=float)
-    best = pd.Series([100 * record["best"]["test_accuracy"] for record in records], dtype=float)
-    return {
-        "mean": last.mean() if len(last) else None,
-        "std": last.std(ddof=1) if len(last) > 1 else None,
-        "best": best.mean() if len(best) else None,
-        "runs": len(last),
-    }
+def accuracy(records, epoch="last"):
+    """Return the `Sample` of the test accuracies of some runs in percent, or None where there are none.
+
+    Args:
+        records: Records.
+        epoch: "last" or "best".
+    """
+    values = [100 * record[epoch]["test_accuracy"] for record in records]
+    return sample(values) if values else None
 
 
-def _accuracy_columns(config, paper_row, task, network, members):
-    runs = [record for record in members[config.name] if record["network"] == network]
-    figures = accuracy(runs)
-    mean = paper_row[f"{task}_accuracy_percent"]
-    return {
-        f"{config.name}_accuracy_published": mean,
-        f"{config.name}_accuracy_published_std": paper_row[f"{task}_accuracy_std"],
-        f"{config.name}_accuracy": figures["mean"],
-        f"{config.name}_accuracy_std": figures["std"],
-        f"{config.name}_runs": figures["runs"] or None,
-        f"{config.name}_accuracy_difference": figures["mean"] - mean if runs else None,
-        f"{config.name}_accuracy_best_epoch": figures["best"],
+def published_accuracy(paper_row, task):
+    """Return the `Sample` behind a row's accuracy in Table III or IV of the paper."""
+    return Sample(paper_row[f"{task}_accuracy_percent"], paper_row[f"{task}_accuracy_std"], PAPER_RUNS)
+
+
+def _accuracy_columns(config, paper_row, task, network, sources):
+    runs = [record for record in sources.members[config.name] if record["network"] == network]
+    ours, paper = accuracy(runs), published_accuracy(paper_row, task)
+    apart = difference(ours, paper) if runs else None
+    planned = len(config.seeds) * len(config.data.parts())
+    failed = sum(failure["network"] == network for failure in sources.failures[config.name])
+    columns = {
+        "accuracy_published": paper.mean,
+        "accuracy_published_std": paper.std,
+        "accuracy": ours.mean if runs else None,
+        "accuracy_std": ours.std if runs else None,
+        "runs": len(runs) or None,
+        "accuracy_difference": apart.value if runs else None,
+        "accuracy_difference_low": apart.low if runs else None,
+        "accuracy_difference_high": apart.high if runs else None,
+        "accuracy_best_epoch": accuracy(runs, "best").mean if runs else None,
+        "cells": f"{len(runs)} of {planned}" + (f", {failed} failed" if failed else ""),
+        "samples": samples_used(runs),
     }
+    return {f"{config.name}_{name}": value for name, value in columns.items()}
+
+
+def samples_used(records):
+    """Return how many samples some runs used of how many, as text: the fewest where they differ; None without runs."""
+    if not records:
+        return None
+    sides = [[record["coverage"][side] for side in ("train", "test")] for record in records]
+    used = min(sum(side["used"] for side in both) for both in sides)
+    return f"{used:,} of {sum(side['total'] for side in sides[0]):,}"
 
 
 def _typed(frame):
@@ -303,11 +333,13 @@ def _accuracy_headings(config):
         f"{config.name}_accuracy_std": "std",
         f"{config.name}_runs": "runs",
         f"{config.name}_accuracy_difference": "difference",
+        f"{config.name}_accuracy_difference_low": "from",
+        f"{config.name}_accuracy_difference_high": "to",
         f"{config.name}_accuracy_best_epoch": "ours, best epoch, %",
+        f"{config.name}_cells": "cells",
+        f"{config.name}_samples": config.data.samples,
     }
 
 
-PAPER_TABLES = MappingProxyType(
-    {"table1": write_table1, "table2": write_table2, "table3": write_table3, "table4": write_table4}
-)
-"""What writes each of the paper's tables."""
+PAPER_TABLES = MappingProxyType({"table1": table1, "table2": table2, "table3": table3, "table4": table4})
+"""What makes each of the paper's tables."""

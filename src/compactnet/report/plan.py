@@ -2,17 +2,12 @@
 
 import math
 import os
-import time
 from dataclasses import dataclass
 
+from tqdm import tqdm
+
 from compactnet.experiments.study import backend, key_of, same_budget
-from compactnet.measure.side_by_side import Work, side_by_side
-
-STEPS = 6
-"""Timed steps of each network."""
-
-EVALUATION = 1 / 3
-"""An evaluated batch's time in training steps: a step goes forward once and, for weights and for inputs, back."""
+from compactnet.experiments.timed_epoch import timed_epoch
 
 
 @dataclass(frozen=True)
@@ -23,7 +18,7 @@ class NetworkPlan:
         network: Its name in the study.
         done: Cells whose record is there.
         left: Cells to train.
-        step_seconds: Median time of a training step.
+        step_seconds: Time of a training step.
         cell_hours: Hours of one cell, evaluation and start included.
     """
 
@@ -83,29 +78,25 @@ def plan(config, cells, records, data_folder, workers=1, stream=None):
     for cell in cells:
         if cell.part not in counts:
             counts[cell.part] = _counts(cell.data, data_folder)
-    height, width, channels = config.data.sample_shape
-    shape = (*(config.data.resize_to or (height, width)), channels)
     networks = []
-    for name in dict.fromkeys(cell.network for cell in left):
+    for name in tqdm(dict.fromkeys(cell.network for cell in left), desc="timing", unit="network", file=stream):
         of_network = [cell for cell in left if cell.network == name]
-        work = Work("training", backend(), "cpu", shape, config.training.batch_size, config.threads)
-        began = time.monotonic()
-        session = side_by_side({name: of_network[0].spec}, work, rounds=1, calls=STEPS, stream=stream)
-        (timing,) = session.timings
-        start = time.monotonic() - began - timing.seconds.sum()
-        step = timing.quartiles[1]
-        seconds = [start + config.training.epochs * step * _steps(config, *counts[cell.part]) for cell in of_network]
+        times = timed_epoch(config, name, backend())
+        seconds = [
+            times.start + config.training.epochs * _epoch(config, times, *counts[cell.part]) for cell in of_network
+        ]
         networks.append(
             NetworkPlan(
                 name,
                 sum(cell.network == name for cell in done),
                 len(of_network),
-                step,
+                times.step,
                 sum(seconds) / len(seconds) / 3600,
             )
         )
     at_once = max(1, min(workers, (os.cpu_count() or 1) // config.threads))
     train, test = next(iter(counts.values()))
+    height, width, channels = config.data.sample_shape
     itemsize = {"float16": 2}.get(getattr(config.data, "storage", "float32"), 4)
     return Plan(
         networks=tuple(networks),
@@ -132,7 +123,7 @@ def _counts(data, folder):
     return len(dataset.train), len(dataset.test)
 
 
-def _steps(config, train, test):
-    """Return the training steps that an epoch and its evaluation are worth."""
+def _epoch(config, times, train, test):
+    """Return the seconds of an epoch and its evaluation."""
     batch = config.training.batch_size
-    return math.ceil(train / batch) + EVALUATION * math.ceil(test / batch)
+    return math.ceil(train / batch) * times.step + math.ceil(test / batch) * times.evaluation

@@ -7,7 +7,7 @@ from compactnet.measure.runtimes import RUNTIMES
 from compactnet.measure.side_by_side import DEVICES
 from compactnet.networks import CATALOGUE
 from compactnet.report import published
-from compactnet.report.markdown import remove_table, write_table
+from compactnet.report.markdown import Table
 from compactnet.report.speed_records import FAMILIES, machine, newest
 
 RATIO_NOTE = (
@@ -111,19 +111,18 @@ def printed_speeds(published_folder):
     }
 
 
-def write_speed_tables(folder, published_folder, sessions):
-    """Write `speed_inference` and `speed_training`: a row for each network of each session.
+def speed_tables(published_folder, sessions):
+    """Return `speed_inference` and `speed_training`: a row for each network of each session.
 
     Args:
-        folder: Where the tables go.
         published_folder: Folder with the paper's figures.
         sessions: What `read_sessions` returns.
 
     Returns:
-        Names of the tables written; a table without rows is removed.
+        {name: `Table`}, or None in its place where it has no rows.
     """
     paper = printed_speeds(published_folder)
-    written = []
+    tables = {}
     for kind, title, note in (
         (
             "inference",
@@ -145,13 +144,11 @@ def write_speed_tables(folder, published_folder, sessions):
             if session.work.kind == kind
             for timing in session.timings
         ]
+        tables[name] = None
         if rows:
             frame = pd.DataFrame(rows).astype({"core_kept_busy": "Int64", "load_before": float})
-            write_table(folder, name, title, [f"{note} {RATIO_NOTE}"], frame)
-            written.append(name)
-        else:
-            remove_table(folder, name)
-    return written
+            tables[name] = Table(name, title, [f"{note} {RATIO_NOTE}"], frame)
+    return tables
 
 
 def _row(session, timing, paper):

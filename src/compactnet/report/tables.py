@@ -6,15 +6,18 @@ from pathlib import Path
 import pandas as pd
 
 from compactnet.experiments.config import SECTIONS
+from compactnet.experiments.ledger import read_failures
 from compactnet.experiments.records import read_records
 from compactnet.experiments.study import EXECUTION, cells, folds_of, key_of, same_budget
 from compactnet.networks import CATALOGUE
 from compactnet.report import published
 from compactnet.report.counts import Counts
-from compactnet.report.markdown import remove_table, write_table
-from compactnet.report.paper_tables import PAPER_TABLES, Sources, accuracy
+from compactnet.report.feature_maps import read_feature_maps
+from compactnet.report.guidelines import guidelines_table
+from compactnet.report.markdown import Table, fill_section, remove_table, write_table
+from compactnet.report.paper_tables import PAPER_TABLES, Sources, accuracy, samples_used, summary
 from compactnet.report.speed_records import read_sessions
-from compactnet.report.speed_tables import write_speed_tables
+from compactnet.report.speed_tables import speed_tables
 
 
 def read_sources(results_folder, configs, published_folder, counts: Counts):
@@ -29,13 +32,41 @@ def read_sources(results_folder, configs, published_folder, counts: Counts):
     Raises:
         InputError: a record is damaged.
     """
-    members, others = sort_records(read_records(Path(results_folder) / "records"), configs)
+    folder = Path(results_folder)
+    members, others = sort_records(read_records(folder / "records"), configs)
     by_name = tuple(sorted(configs, key=lambda config: config.name))
-    return Sources(Path(published_folder), counts, by_name, members, others, read_sessions(results_folder))
+    done = {key_of(record) for of_study in members.values() for record in of_study}
+    failures, _ = sort_records(read_failures(folder / "failures"), configs)
+    missing = {study: [one for one in found if key_of(one) not in done] for study, found in failures.items()}
+    kept = read_sessions(folder), read_feature_maps(folder / "records")
+    return Sources(Path(published_folder), counts, by_name, members, others, missing, *kept)
+
+
+def all_tables(sources: Sources, paper_tables=tuple(PAPER_TABLES)):
+    """Return every table that there are records for.
+
+    Args:
+        sources: What `read_sources` returned.
+        paper_tables: Which of the paper's tables to make.
+
+    Returns:
+        {name: `Table`}, or None in its place where it would have no rows.
+
+    Raises:
+        InputError: a published table is missing.
+    """
+    tables = {name: PAPER_TABLES[name](sources) for name in paper_tables}
+    tables["guidelines"] = guidelines_table(sources)
+    tables |= speed_tables(sources.published, sources.sessions)
+    planned = planned_cells(sources.configs)
+    for name, (title, notes, records) in run_tables(sources).items():
+        groups = budgets(records, planned)
+        tables[name] = Table(name, title, notes, runs_table(groups, planned)) if groups else None
+    return tables
 
 
 def write_tables(folder, sources: Sources, paper_tables=tuple(PAPER_TABLES)):
-    """Write every table that there are records for.
+    """Write every table that there are records for, Tables I and II also into the folder's README.md.
 
     Args:
         folder: Where the tables go.
@@ -43,17 +74,27 @@ def write_tables(folder, sources: Sources, paper_tables=tuple(PAPER_TABLES)):
         paper_tables: Which of the paper's tables to write.
 
     Returns:
-        Names of the tables written, without their ending.
+        Names of the tables written, without their ending; those without rows are removed.
 
     Raises:
         InputError: a published table is missing, or a table cannot be written.
     """
-    folder, configs, members, others = Path(folder), sources.configs, sources.members, sources.others
+    folder, tables = Path(folder), all_tables(sources, paper_tables)
+    for name, table in tables.items():
+        if table is None:
+            remove_table(folder, name)
+            continue
+        write_table(folder, table)
+        if name in ("table1", "table2"):
+            paragraph, columns = summary(table)
+            fill_section(folder / "README.md", name, [(paragraph, table.frame, columns)])
+    return [name for name, table in tables.items() if table is not None]
+
+
+def run_tables(sources: Sources):
+    """Return {name of a table: (title, notes, records)} of the tables that show runs alone, without the paper's."""
+    configs, members, others = sources.configs, sources.members, sources.others
     records = [*(record for of_study in members.values() for record in of_study), *others]
-    planned = planned_cells(configs)
-    for name in paper_tables:
-        PAPER_TABLES[name](folder, sources)
-    written = [*paper_tables, *write_speed_tables(folder, sources.published, sources.sessions)]
     groups = {}
     for config in configs:
         if config.data.generated:
@@ -81,13 +122,7 @@ def write_tables(folder, sources: Sources, paper_tables=tuple(PAPER_TABLES)):
         ],
         [record for record in records if record["generated_data"]],
     )
-    for name, (title, notes, selected) in groups.items():
-        if selected:
-            write_table(folder, name, title, notes, runs_table(selected, planned))
-            written.append(name)
-        else:
-            remove_table(folder, name)
-    return written
+    return groups
 
 
 def planned_cells(configs):
@@ -99,7 +134,7 @@ def sort_records(records, configs):
     """Tell the records that follow a config's protocol from all others.
 
     Args:
-        records: Records of real and generated data.
+        records: Records of real and generated data, or failures.
         configs: The `StudyConfig`s.
 
     Returns:
@@ -117,8 +152,8 @@ def sort_records(records, configs):
     return {study: list(by_cell.values()) for study, by_cell in members.items()}, others
 
 
-def runs_table(records, planned):
-    """Return a data frame with a row for each network and budget, over its seeds and over the folds its config plans.
+def budgets(records, planned):
+    """Return lists of runs that share network and budget, over the seeds and over the folds their config plans.
 
     Args:
         records: Records; of two of one cell and budget, run on different thread counts, the one finished last counts.
@@ -127,13 +162,28 @@ def runs_table(records, planned):
     groups = {}
     for record in sorted(records, key=lambda record: record["finished"]):
         groups.setdefault(_budget(record, planned), {})[key_of(record)] = record
+    order = list(CATALOGUE)
+
+    def place(runs):
+        network = runs[0]["network"]
+        rank = order.index(network) if network in order else len(order)
+        return runs[0]["study"], rank, network, runs[0]["protocol"]["training"]["epochs"]
+
+    return sorted((list(by_cell.values()) for by_cell in groups.values()), key=place)
+
+
+def runs_table(groups, planned):
+    """Return a data frame with a row for each of the `budgets`.
+
+    Args:
+        groups: What `budgets` returns, not empty.
+        planned: What `planned_cells` returns.
+    """
     rows = []
-    for by_cell in groups.values():
-        runs = list(by_cell.values())
-        first, figures = runs[0], accuracy(runs)
+    for runs in groups:
+        first, last = runs[0], accuracy(runs)
         training, data = first["protocol"]["training"], first["protocol"]["data"]
         train, test = (first["coverage"][split] for split in ("train", "test"))
-        used, total = (train[field] + test[field] for field in ("used", "total"))
         folds = sorted({fold for run in runs for fold in folds_of(run["protocol"])})
         rows.append(
             {
@@ -143,13 +193,13 @@ def runs_table(records, planned):
                 "data": _data_title(data),
                 "test_folds": " ".join(map(str, folds)),
                 "epochs": training["epochs"],
-                "samples_used": f"{used:,} of {total:,} {SECTIONS[data['source']].samples}",
+                "samples_used": f"{samples_used(runs)} {SECTIONS[data['source']].samples}",
                 "training_samples": f"{train['used']} of {train['total']}",
                 "test_samples": f"{test['used']} of {test['total']}",
-                "runs": figures["runs"],
-                "accuracy_last_epoch_percent": figures["mean"],
-                "standard_deviation": figures["std"],
-                "accuracy_best_epoch_percent": figures["best"],
+                "runs": last.runs,
+                "accuracy_last_epoch_percent": last.mean,
+                "standard_deviation": last.std,
+                "accuracy_best_epoch_percent": accuracy(runs, "best").mean,
                 "parameters": first["params"],
                 "batch_size": training["batch_size"],
                 "learning_rate": f"{training['learning_rate']:g}",
@@ -159,12 +209,7 @@ def runs_table(records, planned):
                 "changed_from_the_config": _changes(first, planned),
             }
         )
-    order = list(CATALOGUE)
-    frame = pd.DataFrame(rows)
-    frame["standard_deviation"] = frame["standard_deviation"].astype(float)
-    rank = frame["network"].map(lambda name: order.index(name) if name in order else len(order))
-    keys = pd.DataFrame({"study": frame["study"], "rank": rank, "network": frame["network"], "epochs": frame["epochs"]})
-    return frame.loc[keys.sort_values(list(keys.columns), kind="stable").index]
+    return pd.DataFrame(rows).astype({"standard_deviation": float})
 
 
 def _data_title(data):

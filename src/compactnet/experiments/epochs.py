@@ -1,0 +1,174 @@
+"""One epoch of training and evaluation: batch by batch through Keras or, on a GPU through JAX, many steps in one call.
+
+A step on 32 small images takes a GPU less time than Python needs to ask for it. There the samples stay on the device,
+a call makes hundreds of steps, and Python hears only of their mean. Both ways make the same steps in the same order.
+"""
+
+import functools
+
+import keras
+import numpy as np
+
+from compactnet.experiments.batches import Batches
+from compactnet.experiments.study import build_network
+
+STEPS_A_CALL = 200
+LARGEST_SHARE = 0.25
+"""Part of a GPU's memory that samples may take; above it they are fed batch by batch."""
+
+
+def compiled(config, spec, name):
+    """Return the model of a study's network, ready to train.
+
+    Args:
+        config: The `StudyConfig`.
+        spec: The network's `NetworkSpec`.
+        name: Its name in the study.
+    """
+    model = build_network(config, spec, name=name)
+    model.compile(
+        optimizer=keras.optimizers.Adam(learning_rate=config.training.learning_rate),
+        loss="sparse_categorical_crossentropy",
+        metrics=["accuracy"],
+        # XLA on CPU runs depthwise convolutions tens of times slower on TensorFlow; JAX always compiles with it.
+        jit_compile=keras.config.backend() == "jax",
+    )
+    return model
+
+
+def epochs(model, dataset, batch_size, on_step):
+    """Return what trains one epoch after the other.
+
+    Args:
+        model: The compiled `keras.Model`.
+        dataset: The `Dataset`.
+        batch_size: Samples a step.
+        on_step: Function that is called with the number of steps of the epoch that are done, and {"loss", "accuracy"}
+            over them.
+
+    Returns:
+        A `KerasEpochs` or, where it can, a `DeviceEpochs`.
+    """
+    fits = keras.config.backend() == "jax" and _bytes(dataset) <= LARGEST_SHARE * _gpu_bytes()
+    return (DeviceEpochs if fits else KerasEpochs)(model, dataset, batch_size, on_step)
+
+
+class KerasEpochs:
+    """Epochs by `keras.Model.fit`; the arguments are those of `epochs`."""
+
+    def __init__(self, model, dataset, batch_size, on_step):
+        self._model, self._dataset, self._batch_size = model, dataset, batch_size
+        self._callback = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: on_step(batch + 1, logs))
+
+    def run(self, order):
+        """Train one epoch in an order of the training samples, and evaluate.
+
+        Args:
+            order: Integer array, a permutation of them.
+
+        Returns:
+            {"loss", "accuracy", "val_loss", "val_accuracy"}
+        """
+        dataset, size = self._dataset, self._batch_size
+        history = self._model.fit(
+            Batches(dataset, dataset.train, size, order),
+            validation_data=Batches(dataset, dataset.test, size),
+            shuffle=False,
+            verbose=0,
+            callbacks=[self._callback],
+        ).history
+        return {name: values[0] for name, values in history.items()}
+
+
+class DeviceEpochs:
+    """Epochs through JAX on samples that stay on its device; the arguments are those of `epochs`."""
+
+    def __init__(self, model, dataset, batch_size, on_step):
+        import jax
+
+        self._model, self._batch_size, self._on_step = model, batch_size, on_step
+        self._train, self._test = (_on_device(dataset, split) for split in (dataset.train, dataset.test))
+        _build(model, dataset)
+        self._train_steps = jax.jit(functools.partial(_steps, model.train_step), static_argnames="size")
+        self._test_steps = jax.jit(functools.partial(_steps, model.test_step), static_argnames="size")
+
+    def run(self, order):
+        """Train one epoch and evaluate; as `KerasEpochs.run`."""
+        model = self._model
+        groups = [model.trainable_variables, model.non_trainable_variables]
+        trained = [*groups, model.optimizer.variables, model.metrics_variables]
+        logs = self._over(self._train_steps, trained, self._train, order, self._on_step)
+        evaluated = [*groups, model.metrics_variables]
+        found = self._over(self._test_steps, evaluated, self._test, np.arange(len(self._test["labels"])))
+        return {**logs, **{f"val_{name}": value for name, value in found.items()}}
+
+    def _over(self, steps, groups, data, order, on_step=None):
+        """Make a step on each batch, and return the metrics over all of them."""
+        model, size = self._model, self._batch_size
+        whole, rest = divmod(len(order), size)
+        order = order.astype(np.int32)
+        calls = [
+            (order[first * size : min(first + STEPS_A_CALL, whole) * size], size)
+            for first in range(0, whole, STEPS_A_CALL)
+        ]
+        if rest:
+            calls.append((order[-rest:], rest))
+        model.reset_metrics()
+        done, logs = 0, {}
+        for rows, of in calls:
+            # Filled up to one length, so that the shorter call is the same program.
+            count = len(rows) // of
+            rows = np.pad(rows, (0, (STEPS_A_CALL if of == size else 1) * of - len(rows)))
+            state = steps([[variable.value for variable in group] for group in groups], data, rows, count, size=of)
+            for group, values in zip(groups, state, strict=True):
+                for variable, value in zip(group, values, strict=True):
+                    variable.assign(value)
+            done += count
+            logs = {name: float(value) for name, value in model.get_metrics_result().items()}
+            if on_step:
+                on_step(done, logs)
+        model.reset_metrics()
+        return logs
+
+
+def _steps(step, state, data, rows, count, size):
+    """Make `count` steps of `size` samples each, whose places are the first `count * size` of `rows`."""
+
+    def one(number, state):
+        places = keras.ops.slice(rows, [number * size], [size])
+        samples = keras.ops.cast(keras.ops.take(data["samples"], places, axis=0), "float32")
+        samples = (samples - data["mean"]) / data["deviation"]
+        _, state = step(tuple(state), (samples, keras.ops.take(data["labels"], places)))
+        return [list(group) for group in state]
+
+    return keras.ops.fori_loop(0, count, one, state)
+
+
+def _on_device(dataset, split):
+    import jax
+
+    arrays = {"samples": split.read(slice(None)), "labels": split.labels.astype(np.int32)}
+    return jax.device_put({**arrays, "mean": dataset.mean, "deviation": dataset.deviation})
+
+
+def _build(model, dataset):
+    """Make the variables of optimizer and metrics, which Keras makes at the first batch of `fit`."""
+    model.optimizer.build(model.trainable_variables)
+    samples, labels = dataset.batch(dataset.train, np.arange(1))
+    scores = np.full((1, len(dataset.class_names)), 1 / len(dataset.class_names), np.float32)
+    model.compute_loss(samples, labels, scores, training=False)
+    model.compute_metrics(samples, labels, scores)
+    model.reset_metrics()
+
+
+def _bytes(dataset):
+    """Return the bytes of the samples as they lie on disk or in memory."""
+    return (len(dataset.train) + len(dataset.test)) * dataset.train.samples[:1].nbytes
+
+
+def _gpu_bytes():
+    """Return the memory of JAX' first GPU, 0 where it has none."""
+    import jax
+
+    device = jax.devices()[0]
+    return (device.memory_stats() or {}).get("bytes_limit", 0) if device.platform == "gpu" else 0

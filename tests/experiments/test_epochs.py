@@ -1,0 +1,84 @@
+"""Epochs whose steps are many to a call are those of Keras, to rounding: on JAX, where they exist."""
+
+import keras
+import numpy as np
+import pytest
+
+from compactnet.data.dataset import Dataset, Split
+from compactnet.experiments import epochs
+from compactnet.experiments.batches import shuffled
+from compactnet.experiments.epochs import DeviceEpochs, KerasEpochs
+from compactnet.layers import CompactConv2D
+
+pytestmark = pytest.mark.skipif(keras.config.backend() != "jax", reason="steps in one call need JAX")
+BATCH = 16
+
+
+@pytest.fixture
+def dataset():
+    generator = np.random.default_rng(0)
+    samples = generator.integers(0, 256, (90, 8, 8, 3), dtype=np.uint8)
+    labels = (samples.mean(axis=(1, 2, 3)) > 127).astype(np.int64)
+    train = Split(samples, labels[:70], rows=np.arange(70)[::-1])
+    test = Split(samples[70:], labels[70:])
+    mean, deviation = np.full((1, 1, 3), 120.0, np.float32), np.full((1, 1, 3), 70.0, np.float32)
+    return Dataset(train, test, ("dark", "light"), mean, deviation, "", {}, True)
+
+
+def network(precision):
+    keras.utils.set_random_seed(0)
+    keras.config.set_dtype_policy(precision)
+    try:
+        model = keras.Sequential(
+            [
+                keras.Input((8, 8, 3)),
+                keras.layers.Conv2D(8, 3, activation="relu"),
+                CompactConv2D(8, 3, compact_factor=2, operation="max"),
+                keras.layers.BatchNormalization(momentum=0.9),
+                keras.layers.GlobalAveragePooling2D(),
+                keras.layers.Dropout(0.3),
+                keras.layers.Dense(2, activation="softmax", dtype="float32"),
+            ]
+        )
+        model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"], jit_compile=True)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    return model
+
+
+@pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16"])
+@pytest.mark.parametrize("steps_a_call", [1, 3, 200])
+def test_many_steps_in_one_call_are_the_steps_of_keras(dataset, monkeypatch, steps_a_call, precision):
+    monkeypatch.setattr(epochs, "STEPS_A_CALL", steps_a_call)
+    logs, heard, weights = {}, {}, {}
+    for way in (KerasEpochs, DeviceEpochs):
+        steps = heard[way] = []
+        model = network(precision)
+        trainer = way(model, dataset, BATCH, lambda done, logs, steps=steps: steps.append((done, logs["loss"])))
+        logs[way] = [trainer.run(shuffled(70, 0, epoch)) for epoch in range(3)]
+        weights[way] = [keras.ops.convert_to_numpy(weight) for weight in model.weights]
+        assert int(model.optimizer.iterations.value) == 15
+    tolerance = 1e-4 if precision == "float32" else 2e-2
+    for kept, ours in zip(logs[KerasEpochs], logs[DeviceEpochs], strict=True):
+        assert kept.keys() == ours.keys() == {"loss", "accuracy", "val_loss", "val_accuracy"}
+        assert ours["loss"] == pytest.approx(kept["loss"], abs=tolerance)
+        assert ours["val_loss"] == pytest.approx(kept["val_loss"], abs=tolerance)
+        if precision == "float32":
+            assert ours["accuracy"] == pytest.approx(kept["accuracy"])
+            assert ours["val_accuracy"] == pytest.approx(kept["val_accuracy"])
+    for kept, ours in zip(weights[KerasEpochs], weights[DeviceEpochs], strict=True):
+        np.testing.assert_allclose(ours, kept, atol=10 * tolerance)
+    # 70 samples are four whole batches and one of six.
+    assert {done for done, _ in heard[DeviceEpochs]} == {1: {1, 2, 3, 4, 5}, 3: {3, 4, 5}, 200: {4, 5}}[steps_a_call]
+    assert heard[DeviceEpochs][-1][1] == pytest.approx(logs[DeviceEpochs][-1]["loss"])
+
+
+def test_samples_go_to_the_device_only_where_they_fit(dataset, monkeypatch):
+    size = 90 * 8 * 8 * 3
+    for memory, kind in ((0, KerasEpochs), (4 * size - 1, KerasEpochs), (4 * size, DeviceEpochs)):
+        monkeypatch.setattr(epochs, "_gpu_bytes", lambda memory=memory: memory)
+        assert type(epochs.epochs(network("float32"), dataset, BATCH, None)) is kind
+
+
+def test_without_a_gpu_keras_feeds_the_batches(dataset):
+    assert epochs._gpu_bytes() == 0

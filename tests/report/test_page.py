@@ -1,0 +1,197 @@
+"""The page and the figures: of no records, one run a cell, failed cells, and everything; in a browser too."""
+
+import json
+import re
+import shutil
+
+import pytest
+
+from compactnet.experiments.config import load_shipped
+from compactnet.report.counts import Counts
+from compactnet.report.figures import FIGURES, write_figures
+from compactnet.report.page import write_page
+from compactnet.report.tables import read_sources, write_tables
+from tests.report.made_up import complete
+
+TITLE = "MADE-UP RECORDS OF A TEST"
+ACCURACY_COLUMNS = 12
+PAPER_CELLS = {"table3": ("asc",), "table4": ("sed", "sed-10fold", "ic", "ic-224")}
+
+
+@pytest.fixture(scope="module")
+def configs(repository):
+    return load_shipped(repository / "configs")
+
+
+@pytest.fixture(scope="module")
+def papers(configs):
+    return [config for config in configs if config.table]
+
+
+@pytest.fixture(scope="module")
+def report(repository, configs):
+    """Write tables, figures and page of a folder, and return the page's text."""
+
+    def write(folder):
+        counts = Counts(repository / "results" / "complexity.csv")
+        sources = read_sources(folder, configs, repository / "results" / "paper", counts)
+        write_tables(folder, sources)
+        write_figures(folder, sources)
+        return write_page(folder, sources, TITLE).read_text()
+
+    return write
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory, papers, report):
+    """A folder with a record for every cell of the paper's studies, and its page."""
+    folder = tmp_path_factory.mktemp("whole")
+    complete(folder, papers)
+    report(folder)
+    return folder
+
+
+def body_rows(text, name):
+    """Return the cells of each row of each section of a table in the page, as HTML."""
+    section = text[text.index(f'<h2 id="{name}">') :]
+    section = section[: section.index("<h2", 5)]
+    return [
+        [re.findall(r"<td[^>]*>(.*?)</td>", row) for row in re.findall(r"<tr>(.*?)</tr>", body, re.DOTALL)]
+        for body in re.findall(r"<tbody>(.*?)</tbody>", section, re.DOTALL)
+    ]
+
+
+def test_complete_records_fill_every_cell_and_every_figure(whole):
+    text = (whole / "report.html").read_text()
+    assert f"<title>{TITLE}</title>" in text
+    for name in FIGURES:
+        assert (whole / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+        assert f'<figure id="{name}">' in text
+    assert "No records yet" not in text
+    assert "No run follows" not in text
+    for name, studies in PAPER_CELLS.items():
+        sections = body_rows(text, name)[-len(studies) :]
+        for rows in sections:
+            assert len(rows) == {"table3": 13, "table4": 24}[name]
+            for row in rows:
+                assert len(row) == ACCURACY_COLUMNS
+                assert all(row), row
+    for name in ("table1", "table2"):
+        for rows in body_rows(text, name)[1:]:
+            assert all(all(row) for row in rows)
+    verdicts = [row[-1] for row in body_rows(text, "guidelines")[0]]
+    assert len(verdicts) > 4
+    assert "not enough runs" not in verdicts
+
+
+def test_every_record_is_behind_a_cell_and_the_page_is_small(whole, papers):
+    text = (whole / "report.html").read_text()
+    assert len(text) < 3_000_000
+    opened = set(re.findall(r'popovertarget="([^"]+)"', text))
+    assert opened == set(re.findall(r'<div popover id="([^"]+)"', text))
+    planned = sum(len(config.networks) * len(config.seeds) * len(config.data.parts()) for config in papers)
+    assert len(re.findall(r"<h4>Seed ", text)) == planned
+    assert "http://" not in text.replace("http://www.w3.org", "")
+    assert "https://" not in text
+
+
+def test_the_same_records_give_the_same_bytes(whole, report):
+    before = {path.name: path.read_bytes() for path in whole.iterdir() if path.is_file()}
+    report(whole)
+    after = {path.name: path.read_bytes() for path in whole.iterdir() if path.is_file()}
+    assert before == after
+
+
+def test_no_records_at_all_give_a_page_that_says_so(tmp_path, report):
+    text = report(tmp_path)
+    assert "No run follows its config's protocol yet" in text
+    assert "No records yet for figure3, figure4, figure5, figure6, figure7." in text
+    assert "popovertarget" not in text
+    assert "not enough runs" in text
+    assert body_rows(text, "table3")[0][0][0] == "VGG-8"
+    assert not list(tmp_path.glob("figure*"))
+
+
+def test_one_run_a_cell_has_no_interval(tmp_path, papers, report):
+    images = [config for config in papers if config.name == "ic"]
+    complete(tmp_path, images, seeds=1)
+    text = report(tmp_path)
+    (rows,) = [rows for rows in body_rows(text, "table4") if len(rows[0]) == ACCURACY_COLUMNS and rows[0][3]]
+    for row in rows:
+        _, _, _, ours, deviation, runs, difference, low, high, _, cells, _ = row
+        assert ours
+        assert difference
+        assert (deviation, runs, low, high) == ("", "1", "", "")
+        assert cells == "1 of 5"
+    assert 'class="number unknown"' in text
+    assert {row[-1] for row in body_rows(text, "guidelines")[0]} == {"not enough runs"}
+
+
+def test_cells_that_failed_are_named(tmp_path, papers, report):
+    images = [config for config in papers if config.name == "ic"]
+    complete(tmp_path, images, keep=lambda cell: cell.network != "vgg8", failed=lambda cell: cell.seed > 2)
+    text = report(tmp_path)
+    assert "Cells that failed" in text
+    assert text.count("ic, vgg8, seed 3: FloatingPointError: made up (2 attempts") == 1
+    assert "0 of 5, 2 failed" in text
+    assert "115 of 120" in text
+
+
+def test_what_records_say_is_text_and_no_code(tmp_path, papers, report):
+    images = [config for config in papers if config.name == "ic"]
+    complete(tmp_path, images, seeds=1)
+    path = next((tmp_path / "records" / "ic").glob("vgg8-*.json"))
+    made = json.loads(path.read_text())
+    made["environment"]["processor"] = "<script>alert(1)</script>"
+    path.write_text(json.dumps(made))
+    text = report(tmp_path)
+    assert "<script>alert" not in text
+    assert "&lt;script&gt;alert(1)" in text
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """A headless Chromium of the width of a phone, or a skip that says what is missing."""
+    webdriver = pytest.importorskip("selenium.webdriver")
+    program, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    if program is None or driver is None:
+        pytest.skip("chromium and chromedriver are not installed")
+    options = webdriver.ChromeOptions()
+    options.binary_location = program
+    for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--window-size=500,900"):
+        options.add_argument(argument)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    driven = webdriver.Chrome(options, webdriver.ChromeService(driver))
+    yield driven
+    driven.quit()
+
+
+def test_in_a_browser_tables_sort_cells_open_and_nothing_complains(browser, whole):
+    browser.get((whole / "report.html").as_uri())
+    table = browser.find_elements("css selector", "#table3 ~ .wide table.sortable")[1]
+
+    def column():
+        return [
+            row.find_elements("css selector", "td")[3].text for row in table.find_elements("css selector", "tbody tr")
+        ]
+
+    given = column()
+    head = table.find_elements("css selector", "th")[3]
+    for order in ("ascending", "descending", None):
+        browser.execute_script("arguments[0].click()", head.find_element("css selector", "button"))
+        assert head.get_attribute("aria-sort") == order
+        expected = given if order is None else sorted(given, key=float, reverse=order == "descending")
+        assert column() == expected
+    opener = table.find_element("css selector", "td button")
+    shown = browser.find_element("id", opener.get_attribute("popovertarget"))
+    assert not shown.is_displayed()
+    browser.execute_script("arguments[0].click()", opener)
+    assert shown.is_displayed()
+    assert "Seed 0" in shown.text
+    assert len(shown.find_elements("css selector", "svg path.test")) == 5
+    images = browser.find_elements("css selector", "figure img")
+    assert len(images) == 5
+    assert all(browser.execute_script("return arguments[0].naturalWidth > 0", image) for image in images)
+    # Tables scroll inside themselves; the page is no wider than the screen.
+    assert browser.execute_script("return document.documentElement.scrollWidth <= window.innerWidth")
+    assert browser.get_log("browser") == []
