@@ -8,6 +8,7 @@ from pathlib import Path
 from compactnet.commands import run_command
 from compactnet.experiments.config import load_shipped
 from compactnet.report.counts import Counts
+from compactnet.report.paper_tables import fill_readme
 from compactnet.report.tables import read_sources, write_tables
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -25,6 +26,8 @@ def main():
     sources = read_sources(options.results, configs, ROOT / "results" / "paper", counts)
     for name in write_tables(options.results, sources):
         print(f"{options.results / name}.csv, .md")
+    if options.results.resolve() == ROOT / "results":
+        fill_readme(ROOT / "README.md", sources)
     counts.save()
 
 

@@ -72,7 +72,10 @@ def grid_in(tmp_path, monkeypatch, new_stream=io.StringIO):
             "title": title,
             "program": program,
             "protocol_hash": "hash",
-            "config": {"training": {"epochs": 3}},
+            "config": {"name": "made up", "training": {"epochs": 3}},
+            "network": "none",
+            "seed": 0,
+            "protocol": {},
             **{
                 name: str(tmp_path / name / title)
                 for name in ("record", "checkpoint_folder", "lock", "log", "attempts")
@@ -112,6 +115,7 @@ def test_a_job_that_fails_is_tried_once_more_then_recorded_and_stops_no_other(gr
     failure = json.loads((grid.folder / "failure" / "bad.json").read_text())
     assert failure["reason"] == reason
     assert failure["attempts"] == 2
+    assert ledger.read_failures(grid.folder / "failure") == [failure]
     assert failure["log"]
     assert "bad failed" in said
     assert "1 failed" in said
@@ -241,3 +245,13 @@ def test_the_parents_memory_does_not_grow_with_the_cells(tmp_path, repository):
     done, kilobytes = map(int, ran.stdout.split())
     assert done == 50
     assert kilobytes < 1_000
+
+
+def test_a_damaged_failure_is_named(tmp_path):
+    (tmp_path / "one.json").write_text("{}")
+    with pytest.raises(InputError, match=r"one\.json is not the record of a failure: 'study' is missing"):
+        ledger.read_failures(tmp_path)
+    (tmp_path / "one.json").write_text("{")
+    with pytest.raises(InputError, match=r"one\.json is not the record of a failure"):
+        ledger.read_failures(tmp_path)
+    assert ledger.read_failures(tmp_path / "nowhere") == []

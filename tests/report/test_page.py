@@ -10,6 +10,7 @@ from compactnet.experiments.config import load_shipped
 from compactnet.report.counts import Counts
 from compactnet.report.figures import FIGURES, write_figures
 from compactnet.report.page import write_page
+from compactnet.report.paper_tables import fill_readme
 from compactnet.report.tables import read_sources, write_tables
 from tests.report.made_up import complete
 
@@ -147,6 +148,21 @@ def test_what_records_say_is_text_and_no_code(tmp_path, papers, report):
     text = report(tmp_path)
     assert "<script>alert" not in text
     assert "&lt;script&gt;alert(1)" in text
+
+
+def test_the_committed_page_and_readme_are_what_the_committed_records_give(tmp_path, repository, configs):
+    (tmp_path / "records").symlink_to(repository / "results" / "records")
+    for path in (repository / "results").glob("figure*"):
+        (tmp_path / path.name).symlink_to(path)
+    sources = read_sources(
+        tmp_path, configs, repository / "results" / "paper", Counts(repository / "results" / "complexity.csv")
+    )
+    committed = (repository / "results" / "report.html").read_text()
+    assert write_page(tmp_path, sources).read_text() == committed, "run `make report`"
+    readme = tmp_path / "README.md"
+    readme.write_bytes((repository / "README.md").read_bytes())
+    fill_readme(readme, sources)
+    assert readme.read_bytes() == (repository / "README.md").read_bytes(), "run `make tables`"
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,21 @@ from compactnet.layers import CompactConv2D
 FILE = "feature_maps.npz"
 """Name of the file in a folder of records."""
 
-FACTS = ("study", "network", "title", "data", "generated_data", "seed", "epochs", "sample", "label", "group", "seconds")
+FACTS = (
+    "study",
+    "network",
+    "title",
+    "data",
+    "generated_data",
+    "seed",
+    "epochs",
+    "clips",
+    "sample",
+    "label",
+    "group",
+    "seconds",
+    "bands",
+)
 
 
 @dataclass(frozen=True)
@@ -27,7 +41,7 @@ class FeatureMaps:
     """Two feature maps of one group of the interchannel operation.
 
     Attributes:
-        maps: float32 array of shape (2, mel bands, frames), as they come out of the depthwise part.
+        maps: float32 array of shape (2, height, width), mel bands by time, as they come out of the depthwise part.
         facts: Which network, run, recording and group they are of: plain JSON data with the keys `FACTS`.
     """
 
@@ -38,7 +52,7 @@ class FeatureMaps:
 def feature_maps(record, weights, data_folder, sample=0):
     """Return the `FeatureMaps` of the first compact convolution of a run's network on a recording.
 
-    Of all groups the one is taken whose two maps differ most from each other while both vary.
+    Of all groups one is taken whose maps have much to show and are least alike.
 
     Args:
         record: The record of a run on recordings, of a compact network with C=2.
@@ -61,7 +75,7 @@ def feature_maps(record, weights, data_folder, sample=0):
     if not 0 <= sample < len(dataset.test):
         raise InputError(f"`sample` must be from 0 to {len(dataset.test) - 1}, the test split. Received: {sample}")
     samples, labels = dataset.batch(dataset.test, np.array([sample]))
-    inputs = keras.Model(model.inputs, layer.input)(samples, training=False)
+    inputs = keras.Model(model.input, layer.input)(samples, training=False)
     outputs = layer.depthwise_activation(layer.normalization(layer.depthwise(inputs), training=False))
     channels = np.moveaxis(keras.ops.convert_to_numpy(outputs)[0], -1, 0)
     groups = len(channels) // 2
@@ -69,9 +83,7 @@ def feature_maps(record, weights, data_folder, sample=0):
         pairs = channels.reshape(2, groups, *channels.shape[1:]).swapaxes(0, 1)
     else:
         pairs = channels.reshape(groups, 2, *channels.shape[1:])
-    deviations = pairs.std(axis=(2, 3)).min(axis=1)
-    apart = np.abs(pairs[:, 0] - pairs[:, 1]).mean(axis=(1, 2)) / (pairs.std(axis=(1, 2, 3)) + 1e-12)
-    group = int(np.argmax(np.where(deviations >= np.median(deviations), apart, -1)))
+    group = _most_telling(pairs)
     facts = {
         "study": record["study"],
         "network": record["network"],
@@ -79,13 +91,27 @@ def feature_maps(record, weights, data_folder, sample=0):
         "data": config.data.title,
         "generated_data": record["generated_data"],
         "seed": record["seed"],
+        "clips": "{used:,} of {total:,}".format(**record["coverage"]["train"]),
         "epochs": record["protocol"]["training"]["epochs"],
         "sample": sample,
         "label": dataset.class_names[int(labels[0])],
         "group": group,
         "seconds": config.data.features.seconds,
+        "bands": config.data.features.bands,
     }
     return FeatureMaps(pairs[group].astype(np.float32), facts)
+
+
+def _most_telling(pairs):
+    """Return the group whose two maps are least alike, of the quarter of the groups whose maps have most to show.
+
+    A map has much to show where its values spread over its range; one that is flat but for a few points has not.
+    """
+    low, high = np.percentile(pairs, [1, 99], axis=(2, 3))
+    spread = pairs.std(axis=(2, 3)) / np.where(high > low, high - low, np.inf)
+    fullest = np.argsort(-spread.min(axis=1), kind="stable")[: max(1, len(pairs) // 4)]
+    likeness = [abs(np.corrcoef(*pairs[group].reshape(2, -1))[0, 1]) for group in fullest]
+    return int(fullest[np.argmin(likeness)])
 
 
 def write_feature_maps(folder, shown: FeatureMaps):

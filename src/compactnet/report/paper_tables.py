@@ -14,7 +14,7 @@ from compactnet.report import published
 from compactnet.report.comparison import PAPER_RUNS, Sample, difference, sample
 from compactnet.report.counts import Counts
 from compactnet.report.feature_maps import FeatureMaps
-from compactnet.report.markdown import Table
+from compactnet.report.markdown import Table, fill_section
 from compactnet.report.speed_tables import NAMES, SPEED_NOTE, speed_columns
 
 COUNTING_NOTE = f"FLOPs are counted by the convention *{CONVENTION}*; MFLOPs are 1e6 FLOPs. Parameters are all weights."
@@ -96,6 +96,28 @@ def table2(sources: Sources):
     """Return Table II: the same of the efficient networks."""
     title = "Table II: parameters, complexity and speed of efficient networks"
     return _complexity(sources, "table2", title, [UNEXPLAINED_NOTE])
+
+
+def fill_readme(path, sources: Sources):
+    """Write the main table into the project's README: Table I with parameters, complexity and speed, and no more."""
+    table = table1(sources)
+    columns = {
+        "model": "network",
+        "params_counted": "parameters",
+        "params_difference": "from the paper's",
+        "mflops_counted": "MFLOPs",
+        "mflops_difference": "from the paper's",
+        "tensorflow_cpu_samples_per_s": "samples/s on one thread",
+        "tensorflow_cpu_ratio": "times as fast",
+        "cpu_ratio_published": "the paper's",
+        "flops_ratio": "by FLOPs",
+    }
+    shown = {name: heading for name, heading in columns.items() if name in table.frame}
+    paragraph = (
+        "Table I at 128x512x1: parameters and FLOPs as counted, and the speed of inference on TensorFlow as a multiple "
+        "of the family's uncompressed network (VGG-8, ResNet, 1.0 MobileNet v1)."
+    )
+    fill_section(path, "table1", [(paragraph, table.frame, shown)])
 
 
 def summary(table: Table):

@@ -20,7 +20,6 @@ def figure6(sources):
     }
     figure = new_figure(11.0, 5.6)
     axes = figure.subplots(2, 3).flat
-    bands = maps.shape[1]
     for panel, (title, values) in zip(axes, panels.items(), strict=False):
         # Each with its own colours, as in the paper: average and sum look the same then.
         image = panel.imshow(
@@ -28,7 +27,7 @@ def figure6(sources):
             origin="lower",
             aspect="auto",
             cmap="cividis",
-            extent=(0, facts["seconds"], 0.5, bands + 0.5),
+            extent=(0, facts["seconds"], 0.5, facts["bands"] + 0.5),
             vmin=np.percentile(values, 1),
             vmax=np.percentile(values, 99),
             interpolation="nearest",
@@ -37,9 +36,10 @@ def figure6(sources):
         figure.colorbar(image, ax=panel)
     axes[-1].axis("off")
     generated = "generated data laid out as " if facts["generated_data"] else ""
+    data = f"{facts['clips']} clips of {generated}{facts['data']}"
     words = (
         f"{facts['title']},\nfirst compact convolution, group {facts['group']}.\n"
-        f"Trained for {facts['epochs']} epochs (seed {facts['seed']}) on\n{generated}{facts['data']}.\n"
+        f"Trained for {facts['epochs']} epochs (seed {facts['seed']}) on\n{data}.\n"
         f"Recording {facts['sample']} of the test split,\nlabel {facts['label']}."
     )
     axes[-1].text(0, 0.95, words, va="top", fontsize=9, transform=axes[-1].transAxes)
