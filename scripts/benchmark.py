@@ -22,7 +22,7 @@ from compactnet.data.feature_store import WORKER_ENVIRONMENT, FeatureStore
 from compactnet.data.samples import generate_cifar10
 from compactnet.environment import processor
 from compactnet.errors import InputError
-from compactnet.experiments.config import SPEED, NetworkConfig, load_config, load_shipped
+from compactnet.experiments.config import SPEED, NetworkConfig, load_config
 from compactnet.experiments.job import plan_job
 from compactnet.experiments.launcher import launch
 from compactnet.experiments.records import read_records
@@ -34,11 +34,10 @@ from compactnet.measure.runtimes import RUNTIMES
 from compactnet.measure.side_by_side import DEVICES, Work, cores, side_by_side
 from compactnet.networks import CATALOGUE, build
 from compactnet.processes import BACKENDS, job_environment
-from compactnet.report.counts import Counts
 from compactnet.report.figures import write_figures
 from compactnet.report.speed_records import FAMILIES, machine, read_sessions, write_session
 from compactnet.report.speed_tables import printed_speeds
-from compactnet.report.tables import read_sources, write_tables
+from compactnet.report.tables import repository_sources, write_tables
 
 ROOT = Path(__file__).resolve().parent.parent
 PARTS = ("inference", "training", "operation", "layers", "features", "grid")
@@ -146,8 +145,7 @@ def _specs(names, input_shape):
 
 
 def _write_report(folder):
-    counts = Counts(ROOT / "results" / "complexity.csv")
-    sources = read_sources(folder, load_shipped(ROOT / "configs"), ROOT / "results" / "paper", counts)
+    sources = repository_sources(ROOT, folder)
     for name in write_tables(folder, sources, ("table1", "table2")):
         print(f"{folder / name}.csv, .md")
     for name in write_figures(folder, sources):

@@ -6,10 +6,8 @@ import sys
 from pathlib import Path
 
 from compactnet.commands import run_command
-from compactnet.experiments.config import load_shipped
-from compactnet.report.counts import Counts
 from compactnet.report.figures import write_figures
-from compactnet.report.tables import read_sources
+from compactnet.report.tables import repository_sources
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -20,8 +18,7 @@ def main():
         "--results", type=Path, default=ROOT / "results", help="folder with records/ (default: results)"
     )
     options = parser.parse_args()
-    counts = Counts(ROOT / "results" / "complexity.csv")
-    sources = read_sources(options.results, load_shipped(ROOT / "configs"), ROOT / "results" / "paper", counts)
+    sources = repository_sources(ROOT, options.results)
     for name in write_figures(options.results, sources):
         print(f"{options.results / name}.png, .svg")
 

@@ -6,10 +6,8 @@ import sys
 from pathlib import Path
 
 from compactnet.commands import run_command
-from compactnet.experiments.config import load_shipped
-from compactnet.report.counts import Counts
 from compactnet.report.paper_tables import fill_readme
-from compactnet.report.tables import read_sources, write_tables
+from compactnet.report.tables import repository_sources, write_tables
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -21,14 +19,12 @@ def main():
     )
     parser.add_argument("--recount", action="store_true", help="count every network anew")
     options = parser.parse_args()
-    configs = load_shipped(ROOT / "configs")
-    counts = Counts(ROOT / "results" / "complexity.csv", recount=options.recount)
-    sources = read_sources(options.results, configs, ROOT / "results" / "paper", counts)
+    sources = repository_sources(ROOT, options.results, options.recount)
     for name in write_tables(options.results, sources):
         print(f"{options.results / name}.csv, .md")
     if options.results.resolve() == ROOT / "results":
         fill_readme(ROOT / "README.md", sources)
-    counts.save()
+    sources.counts.save()
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from compactnet.experiments.config import SECTIONS
+from compactnet.experiments.config import SECTIONS, load_shipped
 from compactnet.experiments.ledger import read_failures
 from compactnet.experiments.records import read_records
 from compactnet.experiments.study import EXECUTION, cells, folds_of, key_of, same_budget
@@ -40,6 +40,21 @@ def read_sources(results_folder, configs, published_folder, counts: Counts):
     missing = {study: [one for one in found if key_of(one) not in done] for study, found in failures.items()}
     kept = read_sessions(folder), read_feature_maps(folder / "records")
     return Sources(Path(published_folder), counts, by_name, members, others, missing, *kept)
+
+
+def repository_sources(root, results_folder, recount=False):
+    """Return the `Sources` of a results folder for the configs, counts and published figures of the repository.
+
+    Args:
+        root: The repository's root.
+        results_folder: Folder with `records/`.
+        recount: Whether to count every network anew.
+
+    Raises:
+        InputError: a record, a config or the file of counts is damaged.
+    """
+    counts = Counts(root / "results" / "complexity.csv", recount=recount)
+    return read_sources(results_folder, load_shipped(root / "configs"), root / "results" / "paper", counts)
 
 
 def all_tables(sources: Sources, paper_tables=tuple(PAPER_TABLES)):
