@@ -92,6 +92,7 @@ def test_every_record_is_behind_a_cell_and_the_page_is_small(whole, papers):
     assert opened == set(re.findall(r'<div popover id="([^"]+)"', text))
     planned = sum(len(config.networks) * len(config.seeds) * len(config.data.parts()) for config in papers)
     assert len(re.findall(r"<h4>Seed ", text)) == planned
+    assert len(re.findall(r'popover id="session-', text)) == len(list((whole / "records" / "speed").iterdir()))
     assert "http://" not in text.replace("http://www.w3.org", "")
     assert "https://" not in text
 

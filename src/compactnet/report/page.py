@@ -11,7 +11,9 @@ import markupsafe
 import numpy as np
 import pandas as pd
 
+from compactnet.experiments.study import folds_of
 from compactnet.files import write_text
+from compactnet.measure.side_by_side import WARM_UP
 from compactnet.report.figures import CAPTIONS
 from compactnet.report.markdown import text_of
 from compactnet.report.paper_tables import samples_used
@@ -82,7 +84,7 @@ class _Runs:
     """What a cell opens: the runs behind an accuracy, or the session behind a speed."""
 
     def __init__(self, sources):
-        self._sources, self._used = sources, {}
+        self._all_sessions, self._used = sources.sessions, {}
         self._members = {}
         for study, records in sources.members.items():
             for record in records:
@@ -94,6 +96,10 @@ class _Runs:
                 base: newest(sources.sessions, base, runtime=runtime, device=device) for base in FAMILIES
             }
             for device, runtime in INFERENCE
+        }
+        self._timed = {
+            f"speed_{kind}": [one for one in sources.sessions if one.work.kind == kind for _ in one.timings]
+            for kind in WARM_UP
         }
         self._studies = [config.name for config in sources.configs]
 
@@ -114,19 +120,24 @@ class _Runs:
             if column == f"{study}_accuracy" and (study, row.get("network")) in self._members:
                 name = f"{study}-{row['network']}"
                 return self._use(name, f"{row['model']}, study {study}", self._members[study, row["network"]])
+        if table in self._timed:
+            return self._use_session(self._timed[table][place]) if column == "samples_per_s" else None
         runtime = column.removesuffix("_samples_per_s")
-        if runtime in self._sessions and "network" in row:
-            session = self._sessions[runtime][base_of(row["network"])]
-            if session is not None:
-                name = f"{runtime}-{base_of(row['network'])}"
-                title = f"Session of {session.finished}"
-                self._used[name] = {"name": name, "title": title, "session": _session(session)}
-                return name
+        if runtime in self._sessions:
+            return self._use_session(self._sessions[runtime][base_of(row["network"])])
         return None
 
     def popovers(self):
         """Return all that cells open, in the order in which they stand."""
         return list(self._used.values())
+
+    def _use_session(self, session):
+        # By identity: sessions hold arrays, which do not compare to one truth.
+        place = next(place for place, one in enumerate(self._all_sessions) if one is session)
+        name = f"session-{place}"
+        title = f"Session of {session.finished}: {session.work.kind}, {'x'.join(map(str, session.work.input_shape))}"
+        self._used[name] = {"name": name, "title": title, "session": _session(session)}
+        return name
 
     def _use(self, name, title, records):
         self._used[name] = {
@@ -204,7 +215,8 @@ def _run(record):
     return {
         "seed": record["seed"],
         "last": f"{100 * record['last']['test_accuracy']:.2f}",
-        "best": f"{100 * record['best']['test_accuracy']:.2f} (epoch {record['best']['epoch']})",
+        "best": f"{100 * record['best']['test_accuracy']:.2f} % (epoch {record['best']['epoch']})",
+        "fold": " ".join(map(str, folds_of(record["protocol"]))),
         "epochs": len(record["history"]),
         "minutes": f"{record['duration_seconds'] / 60:.1f}",
         "finished": record["finished"],
@@ -253,6 +265,7 @@ def _leaves(fields, prefix=""):
 def _session(session):
     return {
         "where": machine(session),
+        "busy": session.loaded_core is not None,
         "started": session.started,
         "finished": session.finished,
         "load": "" if session.load_before is None else f"{session.load_before:.2f}",
