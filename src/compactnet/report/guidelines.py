@@ -19,12 +19,17 @@ FACTORS = (2, 4, 8)
 EARLY = 0.1
 """Part of the epochs, from the first on, whose training accuracy says how fast an operation converges."""
 
+
+def _percent(share):
+    return f"{100 * share:.0f} %"
+
+
 NOTE = (
     "Each row is one contrast of mean accuracies, averaged over the families (and factors) whose runs are all there, "
-    f"with its {CONFIDENCE:.0%} interval by Welch. G1 is a test of equivalence: supported if the 90 % interval lies "
-    f"within {MARGIN:g} percentage points of zero, which is two one-sided tests at 5 %. The others are supported if "
-    "the interval lies on the side that the guideline says. *Not supported* does not say that the opposite holds. The "
-    "effect size is the contrast in standard deviations of a run. Each mean takes two runs at least."
+    f"with its {_percent(CONFIDENCE)} interval by Welch. G1 is a test of equivalence: supported if the 90 % interval "
+    f"lies within {MARGIN:g} percentage points of zero, which is two one-sided tests at 5 %. The others are supported "
+    "if the interval lies on the side that the guideline says. *Not supported* does not say that the opposite holds. "
+    "The effect size is the contrast in standard deviations of a run. Each mean takes two runs at least."
 )
 
 
@@ -79,7 +84,7 @@ HYPOTHESES = (
     Hypothesis(
         "G3, convergence",
         "linear operations converge faster",
-        f"training accuracy over the first {EARLY:.0%} of the epochs, sum less max",
+        f"training accuracy over the first {_percent(EARLY)} of the epochs, sum less max",
         tuple(((1, "sum", factor), (-1, "max", factor)) for factor in FACTORS),
         1,
         _early,
@@ -146,15 +151,15 @@ def _row(hypothesis, config, planned, records):
         "guideline": hypothesis.name,
         "statement": hypothesis.statement,
         "study": config.name,
-        "measure": hypothesis.measure,
-        "comparisons": f"{len(complete)} of {len(planned)}",
-        "runs": sum(len(values[name]) for contrast in complete for _, name in contrast) or None,
+        "verdict": VERDICTS[None],
         "difference": None,
         "low": None,
         "high": None,
-        "confidence": f"{_confidence(hypothesis):.0%}",
+        "confidence": _percent(_confidence(hypothesis)),
         "effect_size": None,
-        "verdict": VERDICTS[None],
+        "runs": sum(len(values[name]) for contrast in complete for _, name in contrast) or None,
+        "comparisons": f"{len(complete)} of {len(planned)}",
+        "measure": hypothesis.measure,
     }
     if not complete:
         return row
