@@ -9,7 +9,6 @@ from compactnet.commands import chatter_held_back, run_command, study_options
 from compactnet.experiments import launcher, slurm
 from compactnet.experiments.config import load_config, load_shipped
 from compactnet.experiments.job import plan_job
-from compactnet.experiments.records import read_records
 from compactnet.experiments.study import build_network, cells
 from compactnet.files import check_writable
 from compactnet.report.counts import Counts
@@ -51,7 +50,8 @@ def main():
     planned = cells(config, dataset.fingerprint, options.only, options.seeds)
     del dataset  # each cell reads its own
     # All that the end needs is looked at before weeks of training, not after.
-    read_records(options.results / "records")
+    counts = Counts(ROOT / "results" / "complexity.csv")
+    read_sources(options.results, known, ROOT / "results" / "paper", counts)
     for part in ("", *(f"{kind}/{config.name}" for kind in ("records", "logs", "checkpoints", "locks"))):
         check_writable(options.results / part)
     jobs = [
@@ -63,7 +63,6 @@ def main():
     else:
         outcome = launcher.launch(jobs, sys.stderr, options.workers or 1)
     print(f"{outcome.done} cells trained, {outcome.skipped} were there, {len(outcome.failed)} failed.")
-    counts = Counts(ROOT / "results" / "complexity.csv")
     sources = read_sources(options.results, known, ROOT / "results" / "paper", counts)
     for name in write_tables(options.results, sources, paper_tables):
         print(f"{options.results / name}.csv, .md")

@@ -10,7 +10,7 @@ BELOW = {
     "data": {"errors", "files"},
     "measure": {"layers", "networks", "errors", "environment", "processes"},
     "experiments": {"data", "networks", "errors", "files", "environment", "processes"},
-    "report": {"layers", "data", "networks", "measure", "experiments", "errors", "files"},
+    "report": {"layers", "data", "networks", "measure", "experiments", "errors", "files", "processes"},
 }
 BACKENDS = {"tensorflow", "jax", "torch"}
 ANY_BACKEND = ("layers", "networks", "data", "experiments", "report")

@@ -7,6 +7,7 @@ import pytest
 from compactnet.data.dataset import Dataset, Split
 from compactnet.experiments import epochs
 from compactnet.experiments.batches import shuffled
+from compactnet.experiments.checkpoints import Checkpoints
 from compactnet.experiments.epochs import DeviceEpochs, KerasEpochs
 from compactnet.layers import CompactConv2D
 
@@ -75,10 +76,29 @@ def test_many_steps_in_one_call_are_the_steps_of_keras(dataset, monkeypatch, ste
 
 def test_samples_go_to_the_device_only_where_they_fit(dataset, monkeypatch):
     size = 90 * 8 * 8 * 3
-    for memory, kind in ((0, KerasEpochs), (4 * size - 1, KerasEpochs), (4 * size, DeviceEpochs)):
+    for memory, kind in ((0, KerasEpochs), (9 * size, KerasEpochs), (11 * size, DeviceEpochs)):
         monkeypatch.setattr(epochs, "_gpu_bytes", lambda memory=memory: memory)
         assert type(epochs.epochs(network("float32"), dataset, BATCH, None)) is kind
 
 
-def test_without_a_gpu_keras_feeds_the_batches(dataset):
+@pytest.mark.parametrize("precision", ["float32", "mixed_float16"])
+def test_a_checkpoint_of_such_epochs_is_read_again(dataset, tmp_path, precision):
+    model = network(precision)
+    checkpoints = Checkpoints(tmp_path, "protocol")
+    assert checkpoints.restore(model, print) == ([], [])
+    DeviceEpochs(model, dataset, BATCH, lambda done, logs: None).run(shuffled(70, 0, 0))
+    checkpoints.save(model, [{"epoch": 1}], [])
+    restored = network(precision)
+    assert checkpoints.restore(restored, pytest.fail) == ([{"epoch": 1}], [])
+    for one, other in zip(model.weights, restored.weights, strict=True):
+        np.testing.assert_array_equal(keras.ops.convert_to_numpy(one), keras.ops.convert_to_numpy(other))
+    DeviceEpochs(restored, dataset, BATCH, lambda done, logs: None)
+    assert len(restored.optimizer.variables) == len(model.optimizer.variables)
+
+
+def test_without_a_gpu_keras_feeds_the_batches():
+    import jax
+
+    if jax.default_backend() != "cpu":
+        pytest.skip("there is an accelerator")
     assert epochs._gpu_bytes() == 0

@@ -14,6 +14,7 @@ import pytest
 from compactnet.errors import InputError
 from compactnet.experiments import launcher, ledger
 from compactnet.experiments.job import STATUS, follow
+from compactnet.experiments.records import PROTOCOL_FIELDS
 from compactnet.files import locked
 
 PROGRAM = """
@@ -75,7 +76,7 @@ def grid_in(tmp_path, monkeypatch, new_stream=io.StringIO):
             "config": {"name": "made up", "training": {"epochs": 3}},
             "network": "none",
             "seed": 0,
-            "protocol": {},
+            "protocol": dict.fromkeys(PROTOCOL_FIELDS),
             **{
                 name: str(tmp_path / name / title)
                 for name in ("record", "checkpoint_folder", "lock", "log", "attempts")

@@ -82,7 +82,7 @@ def maps():
     facts = {
         "study": "asc", "network": "compact_vgg_sum_c2", "title": "MADE UP", "data": "noise", "generated_data": True,
         "seed": 0, "epochs": 1, "sample": 0, "label": "none", "group": 0, "seconds": 10.0, "bands": 128,
-        "clips": "1 of 1",
+        "clips": "1 of 1", "protocol_hash": "none", "weights_sha256": "none",
     }  # fmt: skip
     return FeatureMaps(np.random.default_rng(0).random((2, 128, 60)).astype(np.float32), facts)
 

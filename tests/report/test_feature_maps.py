@@ -44,6 +44,7 @@ def run(tmp_path, config):
         "config": config.model_dump(mode="json"),
         "protocol": {"training": {"epochs": 1}},
         "generated_data": True,
+        "protocol_hash": "0123456789abcdef",
         "coverage": {"train": {"used": 1_000, "total": 2_000}},
         "weights_sha256": weights_hash(model),
     }
@@ -84,6 +85,7 @@ def test_what_cannot_be_shown_is_refused_in_one_line(run, events, tmp_path, repo
     for changes, reason in (
         ({"config": images}, "shown of recordings"),
         ({"config": other, "network": "xvgg8"}, "no compact convolution with C=2"),
+        ({"weights_sha256": None}, "was written before records held the hash of the weights"),
         ({"weights_sha256": "0"}, "does not hold the weights of this record"),
     ):
         with pytest.raises(InputError, match=reason) as refusal:
@@ -91,7 +93,7 @@ def test_what_cannot_be_shown_is_refused_in_one_line(run, events, tmp_path, repo
         assert len(refusal.value.lines) == 1
     with pytest.raises(InputError, match=r"from 0 to .* Received: 99999"):
         feature_maps(record, path, events, sample=99_999)
-    with pytest.raises(InputError, match=r"is missing\. Run the cell with --keep-weights"):
+    with pytest.raises(InputError, match=r"is missing\. Move the record away and run"):
         feature_maps(record, tmp_path / "nowhere.npz", events)
 
 

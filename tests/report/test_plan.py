@@ -17,8 +17,8 @@ def clock(monkeypatch):
     """Each step of each network takes 0.1 s, an evaluated batch 0.04 s and a start 7 s."""
     asked = []
 
-    def timed(config, network, backend):
-        asked.append((network, backend))
+    def timed(config, network, backend, samples):
+        asked.append((network, backend, samples))
         return EpochTimes(start=7.0, step=0.1, evaluation=0.04)
 
     monkeypatch.setattr(module, "timed_epoch", timed)
@@ -40,7 +40,7 @@ def test_cells_hours_and_gigabytes_of_images(clock, repository):
     config = load_config(repository / "configs" / "ic.yaml")
     found = plan(config, planned(config), [], "nowhere", workers=3)
     assert (found.cells, found.done, len(found.networks)) == (120, 0, 24)
-    assert clock[:2] == [("vgg8", "tensorflow"), ("xvgg8", "tensorflow")]
+    assert clock[:2] == [("vgg8", "tensorflow", 60_000), ("xvgg8", "tensorflow", 60_000)]
     # 1,563 steps and 313 evaluated batches, 50 times.
     hours = (7 + 50 * (0.1 * 1563 + 0.04 * 313)) / 3600
     assert found.networks[0].cell_hours == pytest.approx(hours)
@@ -81,7 +81,7 @@ def test_what_is_not_official_is_counted_where_it_lies(clock, repository, genera
 
 def test_a_networks_epochs_are_timed_in_a_process_of_its_own(repository, monkeypatch):
     config = load_config(repository / "configs" / "sample" / "ic.yaml", ["networks=[xvgg8]"])
-    times = timed_epoch(config, "xvgg8", "tensorflow")
+    times = timed_epoch(config, "xvgg8", "tensorflow", 100)
     assert 0 < times.evaluation < times.step < 5 < times.start + 5
     with pytest.raises(InputError, match="unknown cannot be timed, status 1: KeyError"):
-        timed_epoch(config, "unknown", "tensorflow")
+        timed_epoch(config, "unknown", "tensorflow", 100)

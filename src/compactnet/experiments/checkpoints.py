@@ -72,7 +72,8 @@ class Checkpoints:
         Returns:
             (history, stretches) as they were saved, or two empty lists.
         """
-        model.optimizer.build(model.trainable_variables)
+        if not model.optimizer.built:
+            model.optimizer.build(model.trainable_variables)
         variables = _variables(model)
         for path in reversed(self._paths()):
             try:

@@ -2,11 +2,13 @@
 
 import dataclasses
 import difflib
+import math
 import typing
 from pathlib import Path
 from types import MappingProxyType, UnionType
 from typing import Annotated, Any, ClassVar, Literal
 
+import numpy as np
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
@@ -81,6 +83,11 @@ class Cifar10Data(Strict):
         return f"{self.title} at {height}x{width}"
 
     @property
+    def stored_bytes(self):
+        """Bytes of a sample as it is stored."""
+        return math.prod(self.sample_shape)
+
+    @property
     def official_fingerprint(self):
         """The beginning of the fingerprint that the data must have; empty where no data are official."""
         return "" if self.generated else fingerprint(cifar10.OFFICIAL_MD5)
@@ -135,6 +142,11 @@ class AudioData(Strict):
     def sample_shape(self):
         """(mel bands, frames, channels)"""
         return (self.features.bands, self.features.frames, 1)
+
+    @property
+    def stored_bytes(self):
+        """Bytes of a sample as it is stored."""
+        return math.prod(self.sample_shape) * np.dtype(self.storage).itemsize
 
     @property
     def is_whole(self):

@@ -13,8 +13,8 @@ from compactnet.experiments.batches import Batches
 from compactnet.experiments.study import build_network
 
 STEPS_A_CALL = 200
-LARGEST_SHARE = 0.25
-"""Part of a GPU's memory that samples may take; above it they are fed batch by batch."""
+LARGEST_SHARE = 0.1
+"""Part of a GPU's memory that samples may take; above it they are fed batch by batch. Several runs may share a GPU."""
 
 
 def compiled(config, spec, name):
@@ -36,7 +36,7 @@ def compiled(config, spec, name):
     return model
 
 
-def epochs(model, dataset, batch_size, on_step):
+def epochs(model, dataset, batch_size, on_step, sample_bytes=None):
     """Return what trains one epoch after the other.
 
     Args:
@@ -45,11 +45,13 @@ def epochs(model, dataset, batch_size, on_step):
         batch_size: Samples a step.
         on_step: Function that is called with the number of steps of the epoch that are done, and {"loss", "accuracy"}
             over them.
+        sample_bytes: Bytes of all samples as they are stored; those of the data set if left out.
 
     Returns:
         A `KerasEpochs` or, where it can, a `DeviceEpochs`.
     """
-    fits = keras.config.backend() == "jax" and _bytes(dataset) <= LARGEST_SHARE * _gpu_bytes()
+    stored = _bytes(dataset) if sample_bytes is None else sample_bytes
+    fits = keras.config.backend() == "jax" and stored <= LARGEST_SHARE * _gpu_bytes()
     return (DeviceEpochs if fits else KerasEpochs)(model, dataset, batch_size, on_step)
 
 
@@ -153,7 +155,9 @@ def _on_device(dataset, split):
 
 def _build(model, dataset):
     """Make the variables of optimizer and metrics, which Keras makes at the first batch of `fit`."""
-    model.optimizer.build(model.trainable_variables)
+    # Not twice: Keras' loss scaling for half precision would add its variables again.
+    if not model.optimizer.built:
+        model.optimizer.build(model.trainable_variables)
     samples, labels = dataset.batch(dataset.train, np.arange(1))
     scores = np.full((1, len(dataset.class_names)), 1 / len(dataset.class_names), np.float32)
     model.compute_loss(samples, labels, scores, training=False)

@@ -9,6 +9,7 @@ from pathlib import Path
 from compactnet.errors import InputError
 from compactnet.experiments import records
 from compactnet.experiments.checkpoints import Checkpoints
+from compactnet.experiments.records import PROTOCOL_FIELDS
 from compactnet.files import remove, write_text
 
 TRIES = 2
@@ -127,9 +128,10 @@ def read_failures(folder):
         try:
             failure = json.loads(path.read_text(encoding="utf-8"))
             missing = [name for name in FAILURE_FIELDS if name not in failure]
+            missing += [name for name in PROTOCOL_FIELDS if not missing and name not in failure["protocol"]]
         except (OSError, ValueError, TypeError) as error:
             raise InputError(f"{path} is not the record of a failure: {error}. Move it away.") from error
         if missing:
-            raise InputError(f"{path} is not the record of a failure: {missing[0]!r} is missing. Move it away.")
+            raise InputError(f"{path} is not the record of a failure: {missing[0]!r} is missing. Delete it.")
         failures.append(failure)
     return failures

@@ -19,6 +19,7 @@ SECONDS = 4.0
 """About how long the measured epoch trains; a slow network makes `LEAST_BATCHES` all the same."""
 
 LEAST_BATCHES = 6
+MOST_EVALUATED = 100
 
 
 @dataclass(frozen=True)
@@ -36,13 +37,14 @@ class EpochTimes:
     evaluation: float
 
 
-def timed_epoch(config, network, backend):
+def timed_epoch(config, network, backend, samples):
     """Measure one network of a study on this machine.
 
     Args:
         config: The `StudyConfig`.
         network: Name of the network in the study.
         backend: One of `BACKENDS`.
+        samples: Samples of both splits, by whose size a run decides where it keeps them.
 
     Returns:
         The `EpochTimes`.
@@ -50,7 +52,7 @@ def timed_epoch(config, network, backend):
     Raises:
         InputError: the process failed.
     """
-    job = {"config": config.model_dump(mode="json"), "network": network}
+    job = {"config": config.model_dump(mode="json"), "network": network, "samples": samples}
     ended = subprocess.run(
         [sys.executable, "-m", "compactnet.experiments.timed_epoch"],
         input=json.dumps(job),
@@ -72,12 +74,12 @@ def main():
     channel = os.fdopen(os.dup(sys.stdout.fileno()), "w")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     job = json.load(sys.stdin)
-    times = _measure(StudyConfig.model_validate(job["config"]), job["network"], began)
+    times = _measure(StudyConfig.model_validate(job["config"]), job["network"], job["samples"], began)
     channel.write(json.dumps(dataclasses.asdict(times)) + "\n")
     channel.close()
 
 
-def _measure(config, network, began):
+def _measure(config, network, samples, began):
     import keras
     import numpy as np
 
@@ -86,28 +88,30 @@ def _measure(config, network, began):
 
     keras.config.set_dtype_policy(config.training.precision)
     model = compiled(config, network_specs(config)[network], network)
-    ends = []
+    ends, size = [], config.training.batch_size
 
-    def trainer(batches):
-        dataset = _noise(config, batches)
-        return dataset, epochs(model, dataset, config.training.batch_size, lambda done, logs: ends.append(_now(logs)))
+    def trainer(evaluated):
+        stored = samples * config.data.stored_bytes
+        return epochs(model, _noise(config, evaluated), size, lambda done, logs: ends.append(_now(logs)), stored)
 
-    dataset, first = trainer(LEAST_BATCHES)
-    order = np.arange(len(dataset.train))
+    def order_of(batches):
+        return np.tile(np.arange(size), batches)  # one batch of noise does for all
+
+    first, order = trainer(LEAST_BATCHES), order_of(LEAST_BATCHES)
     first.run(order)
     ready = time.perf_counter()
     first.run(order)
     spent = time.perf_counter() - ready
     batches = max(LEAST_BATCHES, round(SECONDS * LEAST_BATCHES / spent))
-    dataset, second = trainer(batches)
-    order = np.arange(len(dataset.train))
-    second.run(order[: config.training.batch_size])  # other sizes may be compiled anew
+    evaluated = min(batches, MOST_EVALUATED)
+    second, order = trainer(evaluated), order_of(batches)
+    second.run(order_of(1))  # other sizes may be compiled anew
     ends.clear()
     opened = time.perf_counter()
     second.run(order)
     closed = time.perf_counter()
     start = ready - began - spent
-    return EpochTimes(start, (ends[-1] - opened) / batches, (closed - ends[-1]) / batches)
+    return EpochTimes(start, (ends[-1] - opened) / batches, (closed - ends[-1]) / evaluated)
 
 
 def _now(logs):
@@ -115,8 +119,8 @@ def _now(logs):
     return time.perf_counter()
 
 
-def _noise(config, batches):
-    """Return a `Dataset` of noise with that many batches to train on, and to evaluate."""
+def _noise(config, evaluated):
+    """Return a `Dataset` of noise with one batch to train on and some to evaluate."""
     import numpy as np
 
     from compactnet.data.dataset import Dataset, Split
@@ -130,7 +134,7 @@ def _noise(config, batches):
 
     names = tuple(map(str, range(config.data.classes)))
     flat = np.zeros((1, 1, 1), np.float32)
-    return Dataset(split(batches), split(batches), names, flat, flat + 1, "", {}, True)
+    return Dataset(split(1), split(evaluated), names, flat, flat + 1, "", {}, True)
 
 
 if __name__ == "__main__":

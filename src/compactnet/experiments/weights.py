@@ -11,6 +11,8 @@ import numpy as np
 from compactnet.errors import InputError
 from compactnet.files import replaced
 
+AGAIN = "Move the record away and run its cell again with --keep-weights."
+
 
 def save_weights(path, model):
     """Write all weights of a model as an npz file, in the order of `model.weights`, in one step."""
@@ -36,11 +38,11 @@ def load_weights(path, model, expected_hash):
         with path.open("rb") as content, np.load(content, allow_pickle=False) as file:
             arrays = [file[f"arr_{place}"] for place in range(len(file.files))]
     except FileNotFoundError as error:
-        raise InputError(f"{path} is missing. Run the cell with --keep-weights.") from error
+        raise InputError(f"{path} is missing. {AGAIN}") from error
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise InputError(f"{path} holds no weights: {error}. Run the cell again with --keep-weights.") from error
+        raise InputError(f"{path} holds no weights: {error}. {AGAIN}") from error
     if _hash(arrays) != expected_hash or [one.shape for one in arrays] != [one.shape for one in _arrays(model)]:
-        raise InputError(f"{path} does not hold the weights of this record. Run the cell again with --keep-weights.")
+        raise InputError(f"{path} does not hold the weights of this record. {AGAIN}")
     model.set_weights(arrays)
 
 

@@ -25,6 +25,8 @@ FACTS = (
     "title",
     "data",
     "generated_data",
+    "protocol_hash",
+    "weights_sha256",
     "seed",
     "epochs",
     "clips",
@@ -63,6 +65,8 @@ def feature_maps(record, weights, data_folder, sample=0):
     Raises:
         InputError: the run is none of that kind, or its weights or data are not at hand.
     """
+    if not record.get("weights_sha256"):
+        raise InputError("The record was written before records held the hash of the weights. Run its cell again.")
     config = StudyConfig.model_validate(record["config"])
     if config.data.source == "cifar10":
         raise InputError("Feature maps are shown of recordings. Choose a run of a study on recordings.")
@@ -90,6 +94,8 @@ def feature_maps(record, weights, data_folder, sample=0):
         "title": record["title"],
         "data": config.data.title,
         "generated_data": record["generated_data"],
+        "protocol_hash": record["protocol_hash"],
+        "weights_sha256": record["weights_sha256"],
         "seed": record["seed"],
         "clips": "{used:,} of {total:,}".format(**record["coverage"]["train"]),
         "epochs": record["protocol"]["training"]["epochs"],

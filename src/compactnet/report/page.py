@@ -237,9 +237,10 @@ def _curve(values):
 
 
 def _config(record):
-    """Return what decided the outcome of runs that differ in seed alone, as pairs (key, value)."""
-    names = ("network", "data", "training", "backend", "threads")
-    return list(_leaves({name: record["protocol"][name] for name in names}))
+    """Return what decided the outcome of runs that differ in seed and fold alone, as pairs (key, value)."""
+    protocol = record["protocol"]
+    data = {name: value for name, value in protocol["data"].items() if name != "test_folds"}
+    return list(_leaves({"network": protocol["network"], "data": data, "training": protocol["training"]}))
 
 
 def _environments(records):
@@ -249,7 +250,8 @@ def _environments(records):
         environment = record.get("environment", {})
         versions = ", ".join(f"{name} {version}" for name, version in environment.get("versions", {}).items())
         commit = (environment.get("commit") or "unknown")[:12]
-        words = f"{environment.get('processor', 'processor unknown')}; {versions}; commit {commit}"
+        executed = f"{record['protocol']['backend']}, {record['protocol']['threads']} threads"
+        words = f"{environment.get('processor', 'processor unknown')}; {executed}; {versions}; commit {commit}"
         found.setdefault(words, []).append(str(record["seed"]))
     return [(", ".join(dict.fromkeys(seeds)), words) for words, seeds in found.items()]
 

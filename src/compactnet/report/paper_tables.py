@@ -1,6 +1,6 @@
 """The paper's tables with our figures beside its own."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 
@@ -23,7 +23,8 @@ ACCURACY_NOTE = (
     "Accuracies are test accuracies in percent after the last epoch: mean and standard deviation over the runs; the "
     "best epoch stands apart. An empty cell has no run that follows its config's protocol; the paper's have "
     f"{PAPER_RUNS} runs each. The difference is ours less the paper's, with its 95 % interval by Welch where there are "
-    "two runs or more. Cells are those done of those planned; samples are those used of those of the data set."
+    "two runs or more; over several folds there is none, because they are no repetitions. Cells are those done of "
+    "those planned; samples are those used of those of the data set."
 )
 
 TASKS = MappingProxyType({"dcase2019": "asc", "urbansound8k": "sed", "cifar10": "ic"})
@@ -304,7 +305,9 @@ def published_accuracy(paper_row, task):
 def _accuracy_columns(config, paper_row, task, network, sources):
     runs = [record for record in sources.members[config.name] if record["network"] == network]
     ours, paper = accuracy(runs), published_accuracy(paper_row, task)
-    apart = difference(ours, paper) if runs else None
+    # Folds are no replicates: the deviation over them is another thing than the paper's over its runs.
+    over_folds = len(config.data.parts()) > 1
+    apart = difference(replace(ours, std=None) if over_folds else ours, paper) if runs else None
     planned = len(config.seeds) * len(config.data.parts())
     failed = sum(failure["network"] == network for failure in sources.failures[config.name])
     columns = {
@@ -337,7 +340,7 @@ def _typed(frame):
     for column in frame.columns:
         if column.endswith("_runs"):
             frame[column] = frame[column].astype("Int64")
-        elif "accuracy" in column:
+        elif "accuracy" in column and not column.endswith(("_cells", "_samples")):
             frame[column] = frame[column].astype(float)
     return frame
 

@@ -8,6 +8,7 @@ from tqdm import tqdm
 
 from compactnet.experiments.study import backend, key_of, same_budget
 from compactnet.experiments.timed_epoch import timed_epoch
+from compactnet.processes import visible_gpus
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class Plan:
         done: How many have their record.
         download_gigabytes: Size of the official archives, 0 for generated data.
         sample_gigabytes: Size of all samples as networks read them, in units of 1e9 bytes.
-        at_once: How many cells this machine trains at once without sharing a core.
+        at_once: How many cells this machine trains at once without sharing a core or a GPU.
         hours: Hours for all that is left on this machine.
     """
 
@@ -81,7 +82,7 @@ def plan(config, cells, records, data_folder, workers=1, stream=None):
     networks = []
     for name in tqdm(dict.fromkeys(cell.network for cell in left), desc="timing", unit="network", file=stream):
         of_network = [cell for cell in left if cell.network == name]
-        times = timed_epoch(config, name, backend())
+        times = timed_epoch(config, name, backend(), sum(counts[of_network[0].part]))
         seconds = [
             times.start + config.training.epochs * _epoch(config, times, *counts[cell.part]) for cell in of_network
         ]
@@ -94,7 +95,8 @@ def plan(config, cells, records, data_folder, workers=1, stream=None):
                 sum(seconds) / len(seconds) / 3600,
             )
         )
-    at_once = max(1, min(workers, (os.cpu_count() or 1) // config.threads))
+    # Runs that share a core or a GPU take turns at it.
+    at_once = max(1, min(workers, (os.cpu_count() or 1) // config.threads, len(visible_gpus()) or workers))
     train, test = next(iter(counts.values()))
     height, width, channels = config.data.sample_shape
     itemsize = {"float16": 2}.get(getattr(config.data, "storage", "float32"), 4)

@@ -40,6 +40,7 @@ def figure6(sources):
     words = (
         f"{facts['title']},\nfirst compact convolution, group {facts['group']}.\n"
         f"Trained for {facts['epochs']} epochs (seed {facts['seed']}) on\n{data}.\n"
+        f"Protocol {facts['protocol_hash'][:12]}.\n"
         f"Recording {facts['sample']} of the test split,\nlabel {facts['label']}."
     )
     axes[-1].text(0, 0.95, words, va="top", fontsize=9, transform=axes[-1].transAxes)
