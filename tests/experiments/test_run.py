@@ -108,10 +108,12 @@ def test_a_loss_that_is_not_finite_fails_its_cell_and_leaves_no_record(folder, g
 
 
 def test_ctrl_c_stops_every_process_and_leaves_no_half_record(folder, generated_images):
-    command = [sys.executable, SCRIPTS / "reproduce.py", folder / "config.yaml", "--data", generated_images]
+    # Tests that a shell runs in the background inherit that SIGINT is ignored, and a program respects that.
+    heard = "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); os.execv(sys.argv[1], sys.argv[1:])"
+    program = [sys.executable, SCRIPTS / "reproduce.py", folder / "config.yaml", "--data", generated_images]
     results = folder / "stopped"
     with subprocess.Popen(
-        [*command, "--results", results, "--set", "training.epochs=1000"],
+        [sys.executable, "-c", heard, *program, "--results", results, "--set", "training.epochs=1000"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

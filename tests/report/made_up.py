@@ -7,7 +7,7 @@ import numpy as np
 
 from compactnet.data import cifar10
 from compactnet.data.dataset import fingerprint
-from compactnet.experiments.study import cells, key_of
+from compactnet.experiments.study import cells
 from compactnet.measure.side_by_side import Session, Timings, Work
 from compactnet.report.feature_maps import FeatureMaps, write_feature_maps
 from compactnet.report.speed_records import FAMILIES, write_session
@@ -19,22 +19,26 @@ VERSIONS = {"tensorflow": "2.21.0", "keras": "3.15.1", "ai-edge-litert": "2.3.0"
 def record(config, network, seed=0, last=0.8, best=0.95, content=OFFICIAL, finished="2020-01-01", part="", used=None):
     (cell,) = (cell for cell in cells(config, content, only=[network]) if (cell.seed, cell.part) == (seed, part))
     assert best >= last
+    others = {"train_accuracy": 0.5, "train_loss": 1.0, "test_loss": 1.5, "seconds": 1.0}
+    history = [{"epoch": place, "test_accuracy": value, **others} for place, value in ((1, best), (2, last))]
+    return _of_cell(config, cell, history, finished, used)
+
+
+def _of_cell(config, cell, history, finished="2020-01-01", used=None):
     total = {"train": {"used": 50_000, "total": 50_000}, "test": {"used": 10_000, "total": 10_000}}
     for side, count in (used or {}).items():
         total[side]["used"] = count
-    others = {"train_accuracy": 0.5, "train_loss": 1.0, "test_loss": 1.5, "seconds": 1.0}
-    history = [{"epoch": place, "test_accuracy": value, **others} for place, value in ((1, best), (2, last))]
     return {
         "format": 1,
         "study": config.name,
-        "network": network,
+        "network": cell.network,
         "title": cell.spec.title,
-        "seed": seed,
+        "seed": cell.seed,
         "protocol": cell.protocol,
         "protocol_hash": cell.protocol_hash,
         "history": history,
-        "last": history[1],
-        "best": history[0],
+        "last": history[-1],
+        "best": max(history, key=lambda epoch: epoch["test_accuracy"]),
         "coverage": total,
         "params": 1,
         "generated_data": config.data.generated,
@@ -103,12 +107,8 @@ def _whole(config, cell):
         reached = plateau * (1 - math.exp(-epoch / (6 if worst else 4)))
         figures = {"train_accuracy": reached, "test_accuracy": 0.95 * reached, "train_loss": 1.5 - reached}
         history.append({"epoch": epoch, **figures, "test_loss": 1.6 - reached, "seconds": 1.0})
-    whole = record(config, cell.network, cell.seed, content=cell.protocol["data"]["fingerprint"], part=cell.part)
-    whole |= {"history": history, "last": history[-1], "title": cell.spec.title}
-    whole["best"] = max(history, key=lambda epoch: epoch["test_accuracy"])
     environment = {"processor": "made-up processor", "versions": VERSIONS, "commit": "0123456789abcdef"}
-    assert key_of(whole) == cell.key
-    return {**whole, "environment": environment, "skipped": {}}
+    return {**_of_cell(config, cell, history), "environment": environment, "skipped": {}}
 
 
 def _failure(cell):

@@ -109,6 +109,7 @@ def test_weights_of_another_network_change_nothing(run, tmp_path):
     assert weights_hash(model) == before
 
 
+@pytest.mark.slow
 def test_from_the_command_line_from_training_to_the_file(tmp_path, events, repository):
     changes = [argument for change in [*CHANGES, "training.epochs=1"] for argument in ("--set", change)]
     config = repository / "configs" / "sample" / "sed.yaml"
