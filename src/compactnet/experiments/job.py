@@ -40,7 +40,8 @@ def plan_job(config, cell, data_folder, results_folder, tensorboard=False, keep_
         config: The `StudyConfig`.
         cell: The `Cell`.
         data_folder: Folder that holds the data set.
-        results_folder: Folder for `records/`, `logs/`, `checkpoints/`, `locks/`, `failures/` and `tensorboard/`.
+        results_folder: Folder for `records/`, `logs/`, `checkpoints/`, `locks/`, `failures/`, `tensorboard/` and
+            `weights/`.
         tensorboard: Whether it writes TensorBoard logs.
         keep_weights: Whether it keeps the trained weights, in `weights/`.
     """

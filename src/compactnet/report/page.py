@@ -19,7 +19,7 @@ from compactnet.report.markdown import text_of
 from compactnet.report.paper_tables import samples_used
 from compactnet.report.speed_records import FAMILIES, machine, newest
 from compactnet.report.speed_tables import INFERENCE, base_of
-from compactnet.report.tables import all_tables, budgets, planned_cells, run_tables
+from compactnet.report.tables import all_tables, budgets, leaves, planned_cells, run_tables
 
 NAME = "report.html"
 EXACT = 0.1
@@ -240,7 +240,7 @@ def _config(record):
     """Return what decided the outcome of runs that differ in seed and fold alone, as pairs (key, value)."""
     protocol = record["protocol"]
     data = {name: value for name, value in protocol["data"].items() if name != "test_folds"}
-    return list(_leaves({"network": protocol["network"], "data": data, "training": protocol["training"]}))
+    return list(leaves({"network": protocol["network"], "data": data, "training": protocol["training"]}))
 
 
 def _environments(records):
@@ -254,14 +254,6 @@ def _environments(records):
         words = f"{environment.get('processor', 'processor unknown')}; {executed}; {versions}; commit {commit}"
         found.setdefault(words, []).append(str(record["seed"]))
     return [(", ".join(dict.fromkeys(seeds)), words) for words, seeds in found.items()]
-
-
-def _leaves(fields, prefix=""):
-    for name, value in fields.items():
-        if isinstance(value, dict):
-            yield from _leaves(value, f"{prefix}{name}.")
-        else:
-            yield prefix + name, value
 
 
 def _session(session):

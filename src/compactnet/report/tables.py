@@ -249,14 +249,15 @@ def _changes(record, planned):
     cell = planned.get(key_of(record), same[0] if same else None)
     if cell is None:
         return "(its config is not at hand)"
-    before, after = dict(_leaves(cell.protocol)), dict(_leaves(record["protocol"]))
+    before, after = dict(leaves(cell.protocol)), dict(leaves(record["protocol"]))
     names = [name for name in sorted(before | after) if name.split(".")[-1] not in ("fingerprint", *EXECUTION)]
     return ", ".join(f"{name}={after.get(name)}" for name in names if after.get(name) != before.get(name))
 
 
-def _leaves(fields, prefix=""):
+def leaves(fields, prefix=""):
+    """Yield the pairs (dotted key, value) of nested plain data, such as a protocol."""
     for name, value in fields.items():
         if isinstance(value, dict):
-            yield from _leaves(value, f"{prefix}{name}.")
+            yield from leaves(value, f"{prefix}{name}.")
         else:
             yield prefix + name, value

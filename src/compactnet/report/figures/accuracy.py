@@ -5,6 +5,7 @@ from matplotlib.lines import Line2D
 
 from compactnet.report import published
 from compactnet.report.figures.style import OPERATIONS, new_figure
+from compactnet.report.guidelines import FACTORS
 from compactnet.report.paper_tables import TASKS, accuracy, published_accuracy
 
 PANELS = (
@@ -14,7 +15,6 @@ PANELS = (
     ("test_loss", "validation loss", 1),
 )
 FAMILIES = {"vgg": "VGG-like", "resnet": "ResNet-like", "mobilenet": "MobileNet-like"}
-FACTORS = (2, 4, 8)
 
 
 def figure3(sources):
