@@ -24,7 +24,7 @@ export KERAS_BACKEND ?= tensorflow
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help plan data-asc data-sed data-ic reproduce-asc reproduce-sed reproduce-ic reproduce-sample tables complexity figures report benchmark test test-slow test-backends lint clean
+.PHONY: help plan data-asc data-sed data-ic reproduce-asc reproduce-sed reproduce-ic reproduce-sample tables complexity figures report benchmark docs test test-slow test-backends lint clean
 
 help: ## print the targets
 	@echo "make TARGET [PYTHON=python3] [VENV=.venv] [DATA=data] [RESULTS=folder] [WORKERS=n] [LAUNCHER=local|slurm] [ARGS=...]"
@@ -58,7 +58,7 @@ data-ic: $(VENV)/installed ## download, verify and unpack CIFAR-10 (0.17 GB)
 REPRODUCE = $(RUN) scripts/reproduce.py "$(or $(CONFIG),configs/$(@:reproduce-%=%).yaml)" \
 	--data "$(DATA)" --results "$(RUNS)" $(and $(WORKERS),--workers $(WORKERS)) --launcher $(LAUNCHER) $(ARGS)
 
-plan: $(VENV)/installed ## cells, gigabytes and hours of a study (CONFIG=configs/ic.yaml) on this machine
+plan: $(VENV)/installed ## estimate runs, gigabytes and hours of an experiment (CONFIG=configs/ic.yaml) on this machine
 	$(RUN) scripts/plan.py "$(or $(CONFIG),configs/ic.yaml)" --data "$(DATA)" --results "$(RUNS)" \
 		$(and $(WORKERS),--workers $(WORKERS)) $(ARGS)
 
@@ -81,7 +81,7 @@ reproduce-sample: $(VENV)/installed ## all three on small generated data: no dow
 tables: $(VENV)/installed ## write the tables of the records in RESULTS (results)
 	$(RUN) scripts/tables.py --results "$(EVIDENCE)"
 
-complexity: $(VENV)/installed ## the same, and count every network anew
+complexity: $(VENV)/installed ## the same, and count every network again
 	$(RUN) scripts/tables.py --results "$(EVIDENCE)" --recount
 
 figures: $(VENV)/installed ## write the figures of the records in RESULTS (results)
@@ -92,6 +92,13 @@ report: $(VENV)/installed ## write report.html, one page of everything, from RES
 
 benchmark: $(VENV)/installed ## time networks, layers and log-mel on this machine; write records, table1, table2, figure4
 	$(RUN) scripts/benchmark.py --results "$(RUNS)" $(ARGS)
+
+$(VENV)/installed-docs: $(VENV)/installed
+	$(INSTALL) --editable '.[docs]'
+	@touch $@
+
+docs: $(VENV)/installed-docs ## build the documentation in build/site; a warning is an error
+	NO_MKDOCS_2_WARNING=1 $(RUN) -m mkdocs build --strict
 
 test: $(VENV)/installed-development ## run the tests, minutes (real data: COMPACTNET_DATA=folder)
 	$(RUN) -m pytest -m 'not slow' $(ARGS)

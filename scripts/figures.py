@@ -5,18 +5,17 @@ import argparse
 import sys
 from pathlib import Path
 
-from compactnet.commands import run_command
-from compactnet.report.figures import write_figures
-from compactnet.report.tables import repository_sources
+from compactnet.commands import add_results_option, run_command
 
 ROOT = Path(__file__).resolve().parent.parent
 
 
 def main():
+    from compactnet.report.figures import write_figures
+    from compactnet.report.sources import repository_sources
+
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "--results", type=Path, default=ROOT / "results", help="folder with records/ (default: results)"
-    )
+    add_results_option(parser, ROOT / "results")
     options = parser.parse_args()
     sources = repository_sources(ROOT, options.results)
     for name in write_figures(options.results, sources):

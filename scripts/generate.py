@@ -6,10 +6,11 @@ import sys
 from pathlib import Path
 
 from compactnet.commands import run_command
-from compactnet.data.samples import generate_cifar10, generate_events, generate_scenes
 
 
 def main():
+    from compactnet.data.synthetic import generate_cifar10, generate_events, generate_scenes
+
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="folder for the generated data sets")
     options = parser.parse_args()

@@ -1,23 +1,22 @@
 #!/usr/bin/env python3
-"""Say what a study will take: cells, data and hours on this machine, from a few measured steps. Nothing is trained."""
+"""Estimate runs, data and hours of an experiment on this machine, from a few measured steps. Nothing is trained."""
 
 import argparse
 import sys
 
-from compactnet.commands import run_command, study_options
-from compactnet.experiments.config import load_config
-from compactnet.experiments.records import read_records
-from compactnet.experiments.study import cells
-from compactnet.report.plan import plan
+from compactnet.commands import parse_experiment_options, run_command
 
 
 def main():
-    options = study_options(argparse.ArgumentParser(description=__doc__))
-    config = load_config(options.config, options.changes)
-    planned = cells(config, config.data.official_fingerprint, options.only, options.seeds)
-    records = read_records(options.results / "records")
-    found = plan(config, planned, records, options.data, options.workers or 1)
-    print(f"{config.name}: {found.cells} cells, {found.done} done, {found.cells - found.done} to train")
+    from compactnet.experiments.config import load_experiment
+    from compactnet.experiments.records import read_records
+    from compactnet.measure.plan import plan
+
+    options = parse_experiment_options(argparse.ArgumentParser(description=__doc__))
+    experiment = load_experiment(options.config, options.overrides)
+    runs = experiment.runs(options.only, options.seeds)
+    found = plan(runs, read_records(options.results / "records"), options.data, options.workers or 1)
+    print(f"{experiment.name}: {found.runs} runs, {found.done} done, {found.runs - found.done} to train")
     if found.download_gigabytes:
         print(
             f"data: {found.download_gigabytes:g} GB to download, {found.sample_gigabytes:.2f} GB as networks read them"
@@ -26,14 +25,14 @@ def main():
         print(f"data: {found.sample_gigabytes:.4f} GB as networks read them")
     for network in found.networks:
         print(
-            f"  {network.network}: {network.left} cells of {_time(network.cell_hours)} "
-            f"({1e3 * network.step_seconds:.0f} ms a step)"
+            f"  {network.network}: {network.left} runs of {_format_hours(network.run_hours)} "
+            f"({1e3 * network.step_seconds:.0f} ms per step)"
         )
-    print(f"{_time(found.hours)} on this machine, {found.at_once} at once, {config.threads} threads each")
+    print(f"{_format_hours(found.hours)} on this machine, {found.parallel} at once, {experiment.threads} threads each")
 
 
-def _time(hours):
-    """Return a length of time in the unit that suits it."""
+def _format_hours(hours):
+    """Return a length of time in a suitable unit."""
     if hours > 48:
         return f"{hours / 24:.1f} days"
     return f"{hours:.1f} hours" if hours > 2 else f"{60 * hours:.1f} minutes"

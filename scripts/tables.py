@@ -5,26 +5,26 @@ import argparse
 import sys
 from pathlib import Path
 
-from compactnet.commands import run_command
-from compactnet.report.paper_tables import fill_readme
-from compactnet.report.tables import repository_sources, write_tables
+from compactnet.commands import add_results_option, run_command
 
 ROOT = Path(__file__).resolve().parent.parent
 
 
 def main():
+    from compactnet.report.readme import fill_readme
+    from compactnet.report.sources import repository_sources
+    from compactnet.report.tables import write_tables
+
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "--results", type=Path, default=ROOT / "results", help="folder with records/ (default: results)"
-    )
-    parser.add_argument("--recount", action="store_true", help="count every network anew")
+    add_results_option(parser, ROOT / "results")
+    parser.add_argument("--recount", action="store_true", help="count every network again")
     options = parser.parse_args()
     sources = repository_sources(ROOT, options.results, options.recount)
     for name in write_tables(options.results, sources):
         print(f"{options.results / name}.csv, .md")
     if options.results.resolve() == ROOT / "results":
         fill_readme(ROOT / "README.md", sources)
-    sources.counts.save()
+        sources.counts.save()
 
 
 if __name__ == "__main__":

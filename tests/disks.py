@@ -9,7 +9,7 @@ import pytest
 
 @contextlib.contextmanager
 def small_disk(folder, megabytes):
-    """A file system of a few megabytes, mounted where root may."""
+    """Mount a file system of a few megabytes for the length of the block; skip the test where that is not allowed."""
     folder.mkdir()
     mount = subprocess.run(
         ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", folder], capture_output=True, text=True
@@ -23,7 +23,7 @@ def small_disk(folder, megabytes):
 
 
 def fill(folder, leave):
-    """Take all room but some bytes."""
+    """Fill a file system except for `leave` bytes."""
     space = os.statvfs(folder)
     with (folder / "ballast").open("wb") as file:
         file.write(b"\0" * max(0, space.f_bavail * space.f_frsize - leave))

@@ -1,4 +1,4 @@
-"""Where something was run or timed: versions, processor, commit; records keep it as evidence."""
+"""Where something is run or timed: versions, processor, commit; records keep it as evidence."""
 
 import importlib
 import importlib.metadata
@@ -10,34 +10,32 @@ from pathlib import Path
 import keras
 
 import compactnet
+from compactnet.schema import Environment
 
 PACKAGES = ("keras", "numpy", "scipy", "librosa", "soxr")
 
 
 def describe(packages=()):
-    """Return versions, hardware and commit as plain JSON data.
+    """Return the `Environment` of this process.
 
     Args:
-        packages: Distributions whose versions count besides those that every run uses.
+        packages: Distributions whose versions matter besides those that every run uses.
     """
     backend = keras.config.backend()
-    return {
-        "backend": backend,
-        "versions": {
+    return Environment(
+        backend=backend,
+        versions={
             "python": platform.python_version(),
             "compactnet": compactnet.__version__,
-            **{
-                package: _version(package)
-                for package in ("keras", "numpy", "scipy", "librosa", "soxr", backend, *packages)
-            },
+            **{package: _version(package) for package in (*PACKAGES, backend, *packages)},
         },
-        "processor": processor(),
-        "cores": os.cpu_count(),
-        # Where the backend puts a tensor; the one way to ask that all backends share.
-        "device": str(keras.ops.convert_to_tensor(0.0).device),
-        "system": f"{platform.system()} {platform.machine()}",
-        "commit": commit(),
-    }
+        processor=processor(),
+        cores=os.cpu_count(),
+        # Where the backend puts a tensor; the one question that all backends answer.
+        device=str(keras.ops.convert_to_tensor(0.0).device),
+        system=f"{platform.system()} {platform.machine()}",
+        commit=commit(),
+    )
 
 
 def _version(package):

@@ -1,91 +1,146 @@
-"""Writing files so that a reader never sees half of one."""
+"""Writing files so that a reader never sees half of one, and locks between processes."""
 
 import contextlib
-import fcntl
+import errno
+import io
 import os
 import tempfile
+import uuid
+import zipfile
+import zlib
 from pathlib import Path
 
-from compactnet.errors import InputError
+import filelock
+import numpy as np
+
+from compactnet.errors import InputError, ResourceError
+
+DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
+"""The disk or the quota is full, or the disk fails."""
 
 
 @contextlib.contextmanager
-def replaced(path):
-    """Give a temporary path beside `path`; when the block ends well it takes the place of `path`, else it is removed.
-
-    Args:
-        path: The file to write. Its folder is made if it is missing.
+def storage_errors(path, advice="Free some space, or choose another folder."):
+    """Turn an OSError of the block into one line that names `path` and says what to do.
 
     Raises:
-        InputError: the folder cannot be made or written, or the disk is full.
+        ResourceError: the disk is full or fails.
+        InputError: `path` cannot be written for another reason, such as a folder in its place.
     """
-    path = Path(path)
-    partial = None
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".partial", dir=path.parent)
-        os.close(descriptor)
-        partial = Path(name)
-        # mkstemp makes files private to the user; results are as readable as any other file.
-        partial.chmod(0o666 & ~_umask())
-        yield partial
-        with partial.open("rb") as written:
-            os.fsync(written.fileno())
-        partial.replace(path)
-    except OSError as error:
-        raise InputError(f"Cannot write {path}: {error.strerror}. Choose another folder or free this one.") from error
-    finally:
-        if partial is not None:
-            partial.unlink(missing_ok=True)
-
-
-@contextlib.contextmanager
-def locked(path, busy=None):
-    """Hold a lock for the length of the block. The system lets go of it when this process ends, however it ends.
-
-    Args:
-        path: The lock's file. Its folder is made if it is missing; the file stays.
-        busy: Function without arguments that is called if another process has the lock, before waiting for it. An
-            exception of its own ends the waiting.
-
-    Raises:
-        OSError: the file cannot be made.
-    """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("ab") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if busy is not None:
-                busy()
-            fcntl.flock(lock, fcntl.LOCK_EX)
         yield
+    except OSError as error:
+        raise storage_error(path, error, advice) from error
 
 
-def is_locked(path):
-    """Say whether another process holds the lock `path`."""
+def storage_error(path, error, advice):
+    """Return the exception that `storage_errors` raises for an OSError."""
+    kind = ResourceError if error.errno in DISK_ERRORS else InputError
+    return kind(f"Cannot write {path}: {error.strerror or error}. {advice}")
+
+
+@contextlib.contextmanager
+def atomic_write(path):
+    """Yield a temporary path in the folder of `path`, which replaces `path` if the block succeeds, else is removed.
+
+    Args:
+        path: The file to write. Its folder is created if it is missing.
+
+    Raises:
+        ResourceError: the disk is full.
+        InputError: the folder cannot be created or written.
+    """
+    path = Path(path)
+    partial = path.with_name(f".{path.name}.{uuid.uuid4().hex}.partial")
     try:
-        with Path(path).open("rb") as lock:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except FileNotFoundError:
-        return False
-    except BlockingIOError:
-        return True
-    return False
+        with storage_errors(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            yield partial
+            with partial.open("rb") as written:
+                os.fsync(written.fileno())
+            partial.replace(path)
+    finally:
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
 
 
 def write_text(path, text):
     """Write `text` to `path` in one step, as UTF-8."""
-    with replaced(path) as partial:
+    with atomic_write(path) as partial:
         partial.write_text(text, encoding="utf-8")
 
 
-def remove(path):
-    """Remove a file if it is there.
+def write_npz(path, arrays, compress=False):
+    """Write {name: array} to `path` as an npz file, in one step."""
+    # Built in memory first, so that a full disk is met by one plain write.
+    content = io.BytesIO()
+    (np.savez_compressed if compress else np.savez)(content, **arrays)
+    with atomic_write(path) as partial:
+        partial.write_bytes(content.getbuffer())
+
+
+def read_npz(path):
+    """Return the arrays of an npz file as {name: array}; reading an array verifies its checksum.
 
     Raises:
-        InputError: it cannot be removed, or is a folder.
+        FileNotFoundError: it does not exist.
+        ValueError: it is damaged or not an npz file.
+    """
+    try:
+        with Path(path).open("rb") as content, np.load(content, allow_pickle=False) as file:
+            return {name: file[name] for name in file.files}
+    except FileNotFoundError:
+        raise
+    except NotADirectoryError as error:
+        raise FileNotFoundError(error.errno, error.strerror, str(path)) from error
+    except ValueError as error:  # NumPy advises to load it unsafely
+        raise ValueError("it is not an npz file") from error
+    except (OSError, EOFError, KeyError, AttributeError, zipfile.BadZipFile, zlib.error) as error:
+        raise ValueError(str(error)) from error
+
+
+@contextlib.contextmanager
+def file_lock(path, on_wait=None):
+    """Hold a lock for the length of the block. The system releases it when this process ends, however it ends.
+
+    Args:
+        path: The lock file. Its folder is created if it is missing; the file stays.
+        on_wait: Function without arguments that is called if another process holds the lock, before waiting for it. An
+            exception of its own ends the waiting.
+
+    Raises:
+        OSError: the file cannot be created.
+    """
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    lock = filelock.FileLock(path, thread_local=False)
+    try:
+        lock.acquire(blocking=False)
+    except filelock.Timeout:
+        if on_wait is not None:
+            on_wait()
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def is_locked(path):
+    """Say whether another process holds the lock `path`."""
+    if not Path(path).exists():
+        return False
+    try:
+        with filelock.FileLock(path, blocking=False):
+            return False
+    except filelock.Timeout:
+        return True
+
+
+def remove(path):
+    """Remove a file if it exists.
+
+    Raises:
+        InputError: it is a folder, or cannot be removed.
     """
     try:
         Path(path).unlink(missing_ok=True)
@@ -93,24 +148,15 @@ def remove(path):
         raise InputError(f"Cannot remove {path}: {error.strerror}. Move it away.") from error
 
 
-def _umask():
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
-
-
 def check_writable(folder):
-    """Make a folder and check that files can be written into it.
+    """Create a folder and check that files can be written into it.
 
     Raises:
+        ResourceError: the disk is full.
         InputError: they cannot.
     """
     folder = Path(folder)
-    try:
+    with storage_errors(f"to the results folder {folder}", "Choose another with RESULTS=folder."):
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             pass
-    except OSError as error:
-        raise InputError(
-            f"The results folder {folder} cannot be written ({error.strerror}). Choose another with RESULTS=folder."
-        ) from error

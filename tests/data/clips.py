@@ -10,7 +10,7 @@ SMALL = LogMelConfig(sample_rate=8_000, window=256, hop=128, fft=256, bands=16, 
 
 
 def write_clips(folder, count, seed=0):
-    """Write short clips, no two alike, and return their paths below `folder`."""
+    """Write short clips, all different, and return their paths below `folder`."""
     generator = np.random.default_rng(seed)
     (folder / "audio").mkdir(parents=True, exist_ok=True)
     paths = [f"audio/clip{index}.wav" for index in range(count)]

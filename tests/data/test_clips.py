@@ -1,19 +1,25 @@
 """The two audio data sets, from generated clips in their official layouts."""
 
 import shutil
-from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from compactnet.data import LogMelConfig, dcase2019, urbansound8k
-from compactnet.data.clips import AudioSettings, metadata_fingerprint
-from compactnet.data.samples import generate_events, generate_scenes
+from compactnet.data import Dcase2019, LogMelConfig, UrbanSound8K, UrbanSound8KFold, dcase2019, urbansound8k
+from compactnet.data.clips import metadata_fingerprint
+from compactnet.data.synthetic import generate_events, generate_scenes
 from compactnet.errors import InputError
 
 SMALL = LogMelConfig(sample_rate=8_000, window=256, hop=128, fft=256, bands=16, seconds=0.5)
-SETTINGS = AudioSettings(SMALL, generated=True)
+
+
+def scene_data(**fields):
+    return Dcase2019(**{"features": SMALL, "generated": True, **fields})
+
+
+def event_data(fold=10, **fields):
+    return UrbanSound8KFold(**{"features": SMALL, "generated": True, "test_folds": (fold,), **fields})
 
 
 @pytest.fixture(scope="module")
@@ -21,8 +27,8 @@ def generated(tmp_path_factory):
     folder = tmp_path_factory.mktemp("generated")
     generate_scenes(folder, train_clips=2, test_clips=1, seconds=0.5)
     generate_events(folder, clips=1, seconds=0.5)
-    dcase2019.load(folder, SETTINGS)
-    urbansound8k.load(folder, SETTINGS)
+    scene_data().load(folder)
+    event_data().load(folder)
     return folder
 
 
@@ -46,8 +52,8 @@ def edit(path, old, new, count=1):
     path.write_text(text.replace(old, new, count))
 
 
-def test_scenes_load_with_their_official_sides(generated):
-    dataset = dcase2019.load(generated, SETTINGS)
+def test_scenes_load_with_their_official_split(generated):
+    dataset = scene_data().load(generated)
     assert dataset.sample_shape == (16, 32, 1)
     assert dataset.class_names == dcase2019.LABELS
     assert np.bincount(dataset.train.labels).tolist() == [2] * 10
@@ -57,51 +63,53 @@ def test_scenes_load_with_their_official_sides(generated):
     assert dataset.remarks == ("20 recording locations in training, 10 in test, none in both.",)
 
 
-@pytest.mark.parametrize("held_out", [(10,), (3,), (1, 2)])
-def test_events_hold_out_the_folds_asked_for(generated, held_out):
-    dataset = urbansound8k.load(generated, SETTINGS, held_out)
-    assert dataset.sample_shape == (16, 32, 1)
-    assert len(dataset.test) == 10 * len(held_out)
-    assert len(dataset.train) == 100 - len(dataset.test)
+def test_each_fold_of_events_holds_out_its_own_clips(generated):
+    section = UrbanSound8K(features=SMALL, generated=True, test_folds=(10, 3))
     meta = pd.read_csv(events(generated))
-    assert meta["fold"].iloc[dataset.test.rows].isin(held_out).all()
-    assert not meta["fold"].iloc[dataset.train.rows].isin(held_out).any()
-    assert (meta["classID"].to_numpy()[dataset.train.rows] == dataset.train.labels).all()
-    assert dataset.fingerprint == urbansound8k.load(generated, SETTINGS).fingerprint
+    fingerprints = set()
+    for number, fold in zip((10, 3), section.folds(), strict=True):
+        dataset = fold.load(generated)
+        assert fold.sample_shape == dataset.sample_shape == (16, 32, 1)
+        assert (len(dataset.train), len(dataset.test)) == (90, 10)
+        assert (meta["fold"].iloc[dataset.test.indices] == number).all()
+        assert (meta["fold"].iloc[dataset.train.indices] != number).all()
+        assert (meta["classID"].to_numpy()[dataset.train.indices] == dataset.train.labels).all()
+        fingerprints.add(dataset.fingerprint)
+    assert len(fingerprints) == 1
 
 
-@pytest.mark.parametrize("held_out", [(), (11,), (0,), tuple(range(1, 11))])
-def test_folds_that_are_none_are_refused(generated, held_out):
+@pytest.mark.parametrize("folds", [(), (11,), (0,), (3, 3), ("3",), (True,)])
+def test_folds_that_do_not_exist_are_refused(folds):
     with pytest.raises(InputError, match="test_folds"):
-        urbansound8k.load(generated, SETTINGS, held_out)
+        UrbanSound8K(test_folds=folds)
 
 
-def test_batches_are_z_scores_by_the_training_side(generated):
-    dataset = urbansound8k.load(generated, SETTINGS)
+def test_batches_are_z_scores_by_the_training_split(generated):
+    dataset = event_data().load(generated)
     batch, labels = dataset.batch(dataset.train, np.arange(len(dataset.train)))
     assert batch.dtype == np.float32
     assert labels.dtype == np.int32
     assert batch.shape == (90, 16, 32, 1)
     np.testing.assert_allclose(batch.mean(axis=(0, 2, 3)), 0, atol=1e-4)
     np.testing.assert_allclose(batch.std(axis=(0, 2, 3)), 1, atol=1e-4)
-    whole = urbansound8k.load(generated, replace(SETTINGS, normalization="global"))
+    whole = event_data(normalization="global").load(generated)
     batch, _ = whole.batch(whole.train, np.arange(90))
     assert abs(batch.mean()) < 1e-4
     assert abs(batch.std() - 1) < 1e-4
 
 
-def test_the_fingerprint_follows_content_labels_and_sides(folder):
-    before = dcase2019.load(folder, SETTINGS).fingerprint
+def test_the_fingerprint_follows_content_labels_and_splits(folder):
+    before = scene_data().load(folder).fingerprint
     clip = next(scenes(folder, "audio").iterdir())
     content = bytearray(clip.read_bytes())
     content[-1] ^= 1
     clip.write_bytes(content)
-    after = dcase2019.load(folder, SETTINGS).fingerprint
+    after = scene_data().load(folder).fingerprint
     assert before.split(":")[0] == after.split(":")[0]
     assert before.split(":")[1] != after.split(":")[1]
     train = scenes(folder, "evaluation_setup/fold1_train.csv")
     train.write_text("\n".join(train.read_text().splitlines()[:-1]) + "\n")
-    assert dcase2019.load(folder, SETTINGS).fingerprint.split(":")[0] != after.split(":")[0]
+    assert scene_data().load(folder).fingerprint.split(":")[0] != after.split(":")[0]
 
 
 HEADLESS = {"meta": 3, "evaluation_setup/fold1_train": 2, "evaluation_setup/fold1_evaluate": 2}
@@ -128,11 +136,11 @@ def test_other_sets_of_the_layout_load_with_their_labels(folder, name, headless)
             table.iloc[:, :columns].to_csv(root / f"{stem}.txt", sep="\t", header=False, index=False)
             (root / f"{stem}.csv").unlink()
     known = (*labels.values(), "forest_path")
-    dataset = dcase2019.load(folder, SETTINGS, archive=name, labels=known)
+    dataset = scene_data(archive=name, labels=known).load(folder)
     assert dataset.class_names == known
     assert np.bincount(dataset.train.labels, minlength=11).tolist() == [2] * 10 + [0]
     with pytest.raises(InputError, match="'beach', which is not in the label set"):
-        dcase2019.load(folder, SETTINGS, archive=name)
+        scene_data(archive=name).load(folder)
 
 
 @pytest.mark.parametrize(
@@ -147,38 +155,38 @@ def test_other_sets_of_the_layout_load_with_their_labels(folder, name, headless)
     ],
     ids=["windows", "byte order mark", "commas", "empty cell", "latin-1", "empty"],
 )
-def test_odd_ways_to_write_a_table(folder, change, reason):
+def test_other_encodings_of_a_table(folder, change, reason):
     path = scenes(folder, "meta.csv")
     path.write_bytes(change(path.read_text()))
     if reason is None:
-        assert len(dcase2019.load(folder, SETTINGS).train) == 20
+        assert len(scene_data().load(folder).train) == 20
         return
     with pytest.raises(InputError, match=reason) as refusal:
-        dcase2019.load(folder, SETTINGS)
+        scene_data().load(folder)
     assert all("\n" not in line for line in refusal.value.lines)
 
 
-def test_clips_may_be_missing_only_where_that_is_said(folder):
+def test_clips_may_be_missing_only_in_a_subset(folder):
     gone = sorted(scenes(folder, "audio").glob("bus-*"))[0]
     gone.unlink()
     with pytest.raises(InputError, match=rf"{gone.name} is missing\. Get it again") as refusal:
-        dcase2019.load(folder, SETTINGS)
+        scene_data().load(folder)
     assert len(refusal.value.lines) == 1
-    dataset = dcase2019.load(folder, replace(SETTINGS, subset=True))
+    dataset = scene_data(subset=True).load(folder)
     assert dataset.coverage["train"] == {"used": 19, "total": 20}
     assert dataset.skipped == {}
 
 
-def test_a_folder_without_most_of_its_clips_is_told_from_damage(folder):
+def test_a_folder_without_most_of_its_clips_is_one_problem(folder):
     for clip in sorted(scenes(folder, "audio").iterdir())[2:]:
         clip.unlink()
     with pytest.raises(
         InputError, match=r"28 of 30 clips are missing, the first is .*make.*data\.subset=true"
     ) as refusal:
-        dcase2019.load(folder, SETTINGS)
+        scene_data().load(folder)
     assert len(refusal.value.lines) == 1
-    with pytest.raises(InputError, match="holds no clips to test on"):
-        dcase2019.load(folder, replace(SETTINGS, subset=True))
+    with pytest.raises(InputError, match="has no clips to test on"):
+        scene_data(subset=True).load(folder)
 
 
 def test_all_bad_clips_are_listed_at_once_and_can_be_skipped(folder):
@@ -189,15 +197,15 @@ def test_all_bad_clips_are_listed_at_once_and_can_be_skipped(folder):
     clips[11].write_text("<!doctype html><title>502</title>")
     clips[20].unlink()
     with pytest.raises(InputError) as refusal:
-        dcase2019.load(folder, SETTINGS)
+        scene_data().load(folder)
     lines = refusal.value.lines
     assert len(lines) == 4
     for reason, clip in reasons.items():
         (line,) = (line for line in lines if clip.name in line)
         assert reason in line
         assert "--skip-bad" in line
-    dataset = dcase2019.load(folder, replace(SETTINGS, skip_bad=True))
-    assert sum(side["used"] for side in dataset.coverage.values()) == 26
+    dataset = scene_data(skip_bad=True).load(folder)
+    assert sum(split["used"] for split in dataset.coverage.values()) == 26
     assert {name.split("/")[1] for name in dataset.skipped} == {clip.name for clip in reasons.values()}
 
 
@@ -213,37 +221,37 @@ def test_all_bad_clips_are_listed_at_once_and_can_be_skipped(folder):
         ("evaluation_setup/fold1_train.csv", "\tbus", "\ttram", r"is 'tram', and 'bus' in meta\.csv"),
     ],
 )
-def test_metadata_of_scenes_that_are_wrong_are_refused(folder, file, old, new, reason):
+def test_wrong_metadata_of_scenes_are_refused(folder, file, old, new, reason):
     edit(scenes(folder, file), old, new)
     with pytest.raises(InputError, match=reason):
-        dcase2019.load(folder, SETTINGS)
+        scene_data().load(folder)
 
 
 @pytest.mark.parametrize("file", ["meta.csv", "evaluation_setup/fold1_train.csv"])
-def test_a_row_that_stands_twice_is_refused(folder, file):
+def test_a_repeated_row_is_refused(folder, file):
     path = scenes(folder, file)
     row = path.read_text().splitlines()[3]
     path.write_text(path.read_text() + row + "\n")
     with pytest.raises(InputError, match=rf"{path.name} lists {row.split()[0]} more than once"):
-        dcase2019.load(folder, SETTINGS)
+        scene_data().load(folder)
 
 
-def test_a_clip_on_both_sides_is_refused(folder):
+def test_a_clip_in_both_splits_is_refused(folder):
     row = scenes(folder, "evaluation_setup/fold1_train.csv").read_text().splitlines()[2]
     path = scenes(folder, "evaluation_setup/fold1_evaluate.csv")
     path.write_text(path.read_text() + row + "\n")
-    with pytest.raises(InputError, match=rf"{row.split()[0]} is in the training side as well"):
-        dcase2019.load(folder, SETTINGS)
+    with pytest.raises(InputError, match=rf"{row.split()[0]} is in the training split as well"):
+        scene_data().load(folder)
 
 
-def test_a_location_on_both_sides_is_refused(folder):
+def test_a_location_in_both_splits_is_refused(folder):
     meta = pd.read_csv(scenes(folder, "meta.csv"), sep="\t")
     test = pd.read_csv(scenes(folder, "evaluation_setup/fold1_evaluate.csv"), sep="\t")["filename"]
     place = meta.loc[meta["filename"].isin(test), "identifier"].iloc[0]
     meta.loc[~meta["filename"].isin(test), "identifier"] = place
     meta.to_csv(scenes(folder, "meta.csv"), sep="\t", index=False)
-    with pytest.raises(InputError, match=rf"1 recording locations stand both.*{place}"):
-        dcase2019.load(folder, SETTINGS)
+    with pytest.raises(InputError, match=rf"1 recording locations are in both.*{place}"):
+        scene_data().load(folder)
 
 
 @pytest.mark.parametrize(
@@ -255,36 +263,36 @@ def test_a_location_on_both_sides_is_refused(folder):
         (",1,8,siren", ",11,8,siren", r"in the fold '11'; folds are 1 to 10"),
     ],
 )
-def test_metadata_of_events_that_are_wrong_are_refused(folder, old, new, reason):
+def test_wrong_metadata_of_events_are_refused(folder, old, new, reason):
     edit(events(folder), old, new)
     with pytest.raises(InputError, match=reason):
-        urbansound8k.load(folder, SETTINGS)
+        event_data().load(folder)
 
 
 def test_generated_and_real_clips_are_told_apart(folder):
-    for load, name in ((dcase2019.load, dcase2019.FOLDER), (urbansound8k.load, urbansound8k.FOLDER)):
-        with pytest.raises(InputError, match="holds generated clips, no real ones"):
-            load(folder, replace(SETTINGS, generated=False))
+    for section, name in ((scene_data, dcase2019.FOLDER), (event_data, urbansound8k.FOLDER)):
+        with pytest.raises(InputError, match="holds generated clips, not real ones"):
+            section(generated=False).load(folder)
         (folder / name / "generated.json").unlink()
         with pytest.raises(InputError, match="holds no generated clips"):
-            load(folder, SETTINGS)
+            section().load(folder)
         with pytest.raises(InputError, match=rf"holds no {name}\. Run `make data-"):
-            load(folder / "nowhere", replace(SETTINGS, generated=False))
+            section(generated=False).load(folder / "nowhere")
 
 
 def test_the_official_metadata_are_the_real_ones(real_data, monkeypatch):
     """9,185 and 4,185 scenes, 8,732 events; the constants that tables trust are computed from them."""
     seen = {}
 
-    def keep(clips, settings, store_folder, train, test, origins_apart):
-        rows = clips.table[clips.table["division"].isin([*train, *test])]
-        sides = [int(clips.table["division"].isin(divisions).sum()) for divisions in (train, test)]
-        origins = [set(clips.table["origin"][clips.table["division"].isin(side)]) for side in (train, test)]
-        seen[clips.folder.name] = metadata_fingerprint(rows), sides, len(origins[0] & origins[1])
+    def keep(clips, section, data_folder, train, test, disjoint_groups):
+        rows = clips.table[clips.table["fold"].isin([*train, *test])]
+        counts = [int(clips.table["fold"].isin(folds).sum()) for folds in (train, test)]
+        groups = [set(clips.table["group"][clips.table["fold"].isin(folds)]) for folds in (train, test)]
+        seen[clips.folder.name] = metadata_fingerprint(rows), counts, len(groups[0] & groups[1])
 
-    for module in (dcase2019, urbansound8k):
+    for module, section in ((dcase2019, Dcase2019()), (urbansound8k, UrbanSound8KFold())):
         monkeypatch.setattr(module, "load_clips", keep)
-        module.load(real_data)
+        section.load(real_data)
     assert seen[dcase2019.FOLDER] == (dcase2019.OFFICIAL_METADATA, [9_185, 4_185], 0)
     assert seen[urbansound8k.FOLDER] == (urbansound8k.OFFICIAL_METADATA, [7_895, 837], 0)
 
@@ -295,7 +303,7 @@ def test_real_events_load_as_the_subset_they_are(real_data, tmp_path):
     (root / "metadata").symlink_to(real_data / urbansound8k.FOLDER / "metadata")
     (root / "audio").symlink_to(real_data / urbansound8k.FOLDER / "audio")
     with pytest.raises(InputError, match=r"7,772 of 8,732 clips are missing"):
-        urbansound8k.load(tmp_path)
-    dataset = urbansound8k.load(tmp_path, AudioSettings(urbansound8k.FEATURES, subset=True))
+        UrbanSound8KFold().load(tmp_path)
+    dataset = UrbanSound8KFold(subset=True).load(tmp_path)
     assert dataset.coverage == {"train": {"used": 640, "total": 7_895}, "test": {"used": 320, "total": 837}}
     assert dataset.sample_shape == (128, 201, 1)

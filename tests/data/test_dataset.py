@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from compactnet.data.dataset import Split, fingerprint, statistics
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(
     shape=st.tuples(st.integers(1, 9), st.integers(1, 4), st.integers(1, 4), st.integers(1, 5)),
     kept_axis=st.sampled_from([None, 0, 1, 2]),
@@ -14,32 +14,32 @@ from compactnet.data.dataset import Split, fingerprint, statistics
 )
 def test_statistics_are_those_of_the_whole_array_whatever_the_chunk(shape, kept_axis, chunk, scattered):
     samples = np.random.default_rng(shape[0]).normal(-40, 20, (2 * shape[0], *shape[1:])).astype(np.float32)
-    rows = np.arange(0, len(samples), 2) if scattered else None
+    indices = np.arange(0, len(samples), 2) if scattered else None
     chosen = samples[::2] if scattered else samples[: shape[0]]
-    mean, deviation = statistics(
-        Split(samples[: None if scattered else shape[0]], np.zeros(shape[0]), rows), kept_axis, chunk
+    mean, std = statistics(
+        Split(samples[: None if scattered else shape[0]], np.zeros(shape[0]), indices), kept_axis, chunk
     )
     axes = tuple(axis for axis in range(4) if axis == 0 or axis - 1 != kept_axis)
     expected = chosen.astype(np.float64).std(axis=axes, keepdims=True)[0]
     np.testing.assert_allclose(mean, chosen.astype(np.float64).mean(axis=axes, keepdims=True)[0], rtol=1e-6)
-    np.testing.assert_allclose(deviation, np.where(expected < 1e-4, 1, expected), rtol=1e-5)
-    assert mean.dtype == deviation.dtype == np.float32
+    np.testing.assert_allclose(std, np.where(expected < 1e-4, 1, expected), rtol=1e-5)
+    assert mean.dtype == std.dtype == np.float32
 
 
 def test_what_never_changes_is_not_blown_up():
     constant = np.full((1_000, 4, 3, 1), -100 / 3, np.float32)
     constant[:, 1] = np.arange(1_000).reshape(-1, 1, 1)
-    _, deviation = statistics(Split(constant, np.zeros(1_000)), kept_axis=0)
-    np.testing.assert_allclose(deviation.ravel(), [1, constant[:, 1].std(), 1, 1], rtol=1e-5)
+    _, std = statistics(Split(constant, np.zeros(1_000)), kept_axis=0)
+    np.testing.assert_allclose(std.ravel(), [1, constant[:, 1].std(), 1, 1], rtol=1e-5)
 
 
-def test_a_split_reads_its_own_rows():
+def test_a_split_reads_the_samples_at_its_indices():
     samples = np.arange(12).reshape(6, 2, 1, 1)
     split = Split(samples, np.array([7, 8, 9]), np.array([5, 0, 3]))
     np.testing.assert_array_equal(split.read(np.array([2, 0]))[:, 0].ravel(), [6, 10])
-    np.testing.assert_array_equal(split.first(2).read(slice(0, 9))[:, 0].ravel(), [10, 0])
-    assert len(split.first(2)) == len(split.first(2).labels) == 2
-    assert split.first(None) is split
+    np.testing.assert_array_equal(split.take(2).read(slice(0, 9))[:, 0].ravel(), [10, 0])
+    assert len(split.take(2)) == len(split.take(2).labels) == 2
+    assert split.take(None) is split
 
 
 def test_the_fingerprint_depends_on_the_checksums_and_not_on_their_order():

@@ -1,5 +1,5 @@
-import contextlib
-import dataclasses
+"""Stores of features: what they hold, and that neither a kill, a full disk nor a second process damages one."""
+
 import json
 import os
 import random
@@ -16,7 +16,8 @@ import soundfile
 
 from compactnet.data import LogMelConfig, log_mel
 from compactnet.data.feature_store import COLUMNS, FeatureStore
-from compactnet.errors import InputError
+from compactnet.errors import InputError, ResourceError
+from compactnet.files import file_lock
 from tests.data.clips import SMALL, contents, write_clips
 from tests.disks import fill, small_disk
 
@@ -27,32 +28,25 @@ from compactnet.data import LogMelConfig
 from compactnet.data.feature_store import FeatureStore
 job = json.loads(sys.argv[1])
 store = FeatureStore(job["folder"], "clips", job["audio"], job["clips"], LogMelConfig(**job["config"]))
-print(store.folder, flush=True)
-problems = store.fill(np.arange(len(job["clips"])), processes=2)
+problems = store.fill(np.arange(len(job["clips"])), processes=job["processes"])
 sys.exit(1 if problems else 0)
 """
 
 
-def filler(folder, audio, clips):
-    """Start a process that fills a store of all clips, the leader of a process group."""
-    job = {"folder": str(folder), "audio": str(audio), "clips": clips, "config": dataclasses.asdict(SMALL)}
-    return subprocess.Popen(
-        [sys.executable, "-c", FILLER, json.dumps(job)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-
-
-def finish(process):
-    output, errors = process.communicate(timeout=120)
-    assert process.returncode == 0, errors
-    return output, errors
+def filler(folder, audio, clips, processes):
+    """Start a process that fills a store with all clips; what it starts shares its standard error."""
+    job = {
+        "folder": str(folder),
+        "audio": str(audio),
+        "clips": clips,
+        "config": SMALL.model_dump(),
+        "processes": processes,
+    }
+    return subprocess.Popen([sys.executable, "-c", FILLER, json.dumps(job)], stderr=subprocess.PIPE, text=True)
 
 
 def lines(path):
-    return path.read_text().splitlines() if path and path.exists() else []
+    return path.read_text().splitlines() if path.exists() else []
 
 
 @pytest.fixture(scope="module")
@@ -65,29 +59,42 @@ def small_store(tmp_path, audio, **options):
     return FeatureStore(tmp_path / "features", "clips", *audio, **{"config": SMALL, **options})
 
 
-def test_rows_are_the_log_mel_of_their_clips(tmp_path, audio):
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory, audio):
+    """A store with all rows; tests do not change it."""
+    store = small_store(tmp_path_factory.mktemp("filled"), audio)
+    assert store.fill(np.arange(30), processes=1) == {}
+    return store
+
+
+@pytest.fixture
+def copied(filled, audio, tmp_path):
+    """A copy of it that a test may change."""
     store = small_store(tmp_path, audio)
-    assert store.fill(np.arange(30)) == {}
-    assert store.features.shape == (30, 16, 13)
+    shutil.copytree(filled.folder, store.folder)
+    return store
+
+
+def test_rows_are_the_log_mel_of_their_clips(filled, audio):
+    assert filled.features.shape == (30, 16, 13)
     for row in (0, 17, 29):
         samples, rate = soundfile.read(audio[0] / audio[1][row], dtype="float32")
-        np.testing.assert_array_equal(store.features[row], log_mel(samples, rate, SMALL))
+        np.testing.assert_array_equal(filled.features[row], log_mel(samples, rate, SMALL))
 
 
-def test_half_precision_is_a_choice(tmp_path, audio):
-    whole, half = small_store(tmp_path, audio), small_store(tmp_path, audio, storage="float16")
-    assert whole.folder != half.folder
-    for store in (whole, half):
-        store.fill(np.arange(4))
+def test_half_precision_is_a_choice(tmp_path, audio, filled):
+    half = small_store(tmp_path, audio, storage="float16")
+    assert half.folder.name != filled.folder.name
+    half.fill(np.arange(4))
     assert half.features.dtype == np.float16
-    np.testing.assert_allclose(half.features[:4], whole.features[:4], atol=0.04)
+    np.testing.assert_allclose(half.features[:4], filled.features[:4], atol=0.04)
 
 
 def test_each_config_and_each_list_of_clips_has_a_store_of_its_own(tmp_path, audio):
     others = [
         small_store(tmp_path, audio),
-        small_store(tmp_path, audio, config=dataclasses.replace(SMALL, hop=100)),
-        small_store(tmp_path, audio, config=dataclasses.replace(SMALL, backend="librosa")),
+        small_store(tmp_path, audio, config=SMALL.model_copy(update={"hop": 100})),
+        small_store(tmp_path, audio, config=SMALL.model_copy(update={"backend": "librosa"})),
         small_store(tmp_path, (audio[0], audio[1][:-1])),
     ]
     assert len({store.folder for store in others}) == len(others)
@@ -109,20 +116,19 @@ def test_only_the_wanted_rows_are_filled_and_none_twice(tmp_path, audio):
     assert store.features[4].any()
 
 
-def test_a_clip_that_changed_is_computed_again(tmp_path):
-    clips = write_clips(tmp_path, 3)
-    store = small_store(tmp_path, (tmp_path, clips))
-    store.fill(np.arange(3))
-    before = store.features[:].copy()
-    first = store.checksums(np.arange(3))
-    soundfile.write(tmp_path / clips[1], np.linspace(-0.5, 0.5, 900), 8_000)
-    store.fill(np.arange(3))
-    changed = [not np.array_equal(store.features[row], before[row]) for row in range(3)]
-    assert changed == [False, True, False]
-    assert (store.checksums(np.arange(3)) != first).tolist() == [False, True, False]
+def test_a_clip_that_changed_is_computed_again(tmp_path, audio, copied):
+    folder, clips = audio
+    shutil.copytree(folder, tmp_path / "changed")
+    soundfile.write(tmp_path / "changed" / clips[1], np.linspace(-0.5, 0.5, 900), 8_000)
+    before, first = copied.features[:].copy(), copied.checksums(np.arange(30))
+    store = small_store(tmp_path, (tmp_path / "changed", clips))
+    store.fill(np.arange(30))
+    changed = [row == 1 for row in range(30)]
+    assert [not np.array_equal(store.features[row], before[row]) for row in range(30)] == changed
+    assert (store.checksums(np.arange(30)) != first).tolist() == changed
 
 
-def test_bad_clips_are_all_named_and_the_others_kept(tmp_path):
+def test_bad_clips_are_all_reported_and_the_others_kept(tmp_path):
     clips = write_clips(tmp_path, 8)
     (tmp_path / clips[1]).write_bytes(b"")
     (tmp_path / clips[2]).write_bytes((tmp_path / clips[2]).read_bytes()[:300])
@@ -139,137 +145,137 @@ def test_bad_clips_are_all_named_and_the_others_kept(tmp_path):
     assert store.fill(np.arange(8)) == {}
 
 
-def test_statistics_are_those_of_the_rows_and_are_kept(tmp_path, audio):
-    store = small_store(tmp_path, audio)
-    store.fill(np.arange(30))
+def test_statistics_are_those_of_the_rows_and_are_kept(copied):
+    store = copied
     rows = np.array([2, 3, 11, 29])
     for per_band, axes in ((True, (0, 2)), (False, (0, 1, 2))):
-        mean, deviation = store.statistics(rows, per_band)
+        mean, std = store.statistics(rows, per_band)
         chosen = store.features[rows].astype(np.float64)
         np.testing.assert_allclose(mean.ravel(), np.ravel(chosen.mean(axis=axes)), rtol=1e-5)
-        np.testing.assert_allclose(deviation.ravel(), np.ravel(chosen.std(axis=axes)), rtol=1e-5)
+        np.testing.assert_allclose(std.ravel(), np.ravel(chosen.std(axis=axes)), rtol=1e-5)
         again = store.statistics(rows, per_band)
-        np.testing.assert_array_equal(again, (mean, deviation))
+        np.testing.assert_array_equal(again, (mean, std))
         assert again[0].shape == mean.shape == ((16, 1, 1) if per_band else (1, 1, 1))
     assert len(list(store.folder.glob("statistics-*.json"))) == 2
     store.statistics(np.array([2, 3]))
     assert len(list(store.folder.glob("statistics-*.json"))) == 3
 
 
-def test_a_damaged_array_is_made_anew(tmp_path, audio):
-    store = small_store(tmp_path, audio)
-    store.fill(np.arange(5))
-    expected = store.features[:5].copy()
-    with (store.folder / "features.npy").open("r+b") as array:
+def test_a_damaged_array_is_computed_again(filled, copied):
+    with (copied.folder / "features.npy").open("r+b") as array:
         array.truncate(500)
-    store.fill(np.arange(5))
-    np.testing.assert_array_equal(store.features[:5], expected)
+    copied.fill(np.arange(5))
+    np.testing.assert_array_equal(copied.features[:5], filled.features[:5])
 
 
-def test_rows_that_do_not_hold_what_the_journal_says_are_done_again(tmp_path, audio):
+def test_rows_that_differ_from_their_line_in_the_journal_are_computed_again(filled, copied):
     # As after a power failure: the journal reached the disk, a row did not.
-    store = small_store(tmp_path, audio)
-    store.fill(np.arange(5))
-    expected = contents(store.folder)
-    journal = pd.read_csv(store.folder / "index.csv")[list(COLUMNS)]
-    (store.folder / "index.csv").unlink()
+    journal = pd.read_csv(copied.folder / "index.csv")[list(COLUMNS)]
+    (copied.folder / "index.csv").unlink()
     text = journal.to_csv(index=False, header=False, lineterminator="\n")
-    (store.folder / "journal.csv").write_text(text + "3,12")
-    with (store.folder / "features.npy").open("r+b") as array:
+    (copied.folder / "journal.csv").write_text(text + "3,12")
+    with (copied.folder / "features.npy").open("r+b") as array:
         array.seek(-26 * 16 * 13 * 4, os.SEEK_END)
         array.write(bytes(50))
-    store.fill(np.arange(5))
-    assert contents(store.folder) == expected
+    copied.fill(np.arange(30))
+    assert contents(copied.folder) == contents(filled.folder)
 
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path, audio):
     (tmp_path / "features").write_text("in the way")
-    with pytest.raises(InputError, match=r"feature store .*features") as refusal:
+    with pytest.raises(ResourceError, match=r"feature store .*features") as refusal:
         small_store(tmp_path, audio).fill(np.arange(3))
     assert "\n" not in str(refusal.value)
 
 
 @pytest.mark.parametrize("options", [{"storage": "int8"}, {"config": LogMelConfig()}])
-def test_a_store_that_cannot_be_is_refused(tmp_path, audio, options):
+def test_options_out_of_range_are_refused(tmp_path, audio, options):
     with pytest.raises(InputError, match=r"`storage`|`seconds`"):
         small_store(tmp_path, audio, **options)
 
 
-def test_a_worker_that_dies_is_said_and_what_was_done_is_kept(tmp_path, audio, monkeypatch):
-    store = small_store(tmp_path, audio)
-    store.fill(np.arange(2))
-    monkeypatch.setenv("PYTHONPATH", "")
+def test_a_worker_that_dies_is_reported_and_finished_rows_are_kept(tmp_path, audio, copied, monkeypatch):
+    index = copied.folder / "index.csv"
+    index.write_text("".join(index.read_text().splitlines(keepends=True)[:3]))
     monkeypatch.setattr(sys, "executable", shutil.which("false"))
-    with pytest.raises(InputError, match=r"ended with status 1.*run again"):
-        store.fill(np.arange(6))
+    with pytest.raises(ResourceError, match=r"ended with status 1.*run again"):
+        copied.fill(np.arange(6))
+    assert copied.fill(np.arange(2)) == {}
     monkeypatch.undo()
-    assert store.fill(np.arange(6)) == {}
+    assert copied.fill(np.arange(6)) == {}
+    assert pd.read_csv(index)["row"].tolist() == list(range(6))
 
 
-def test_two_that_start_at_once_fill_one_store_and_damage_nothing(tmp_path, audio):
-    folder, clips = audio
-    both = [filler(tmp_path / "both", folder, clips) for _ in range(2)]
-    errors = [finish(process)[1] for process in both]
-    assert sum("waiting for it" in text for text in errors) <= 1
-    finish(filler(tmp_path / "one", folder, clips))
-    assert contents(next((tmp_path / "both").iterdir())) == contents(next((tmp_path / "one").iterdir()))
+def test_processes_that_fill_one_store_wait_for_each_other(tmp_path, audio, filled):
+    store = small_store(tmp_path, audio)
+    with file_lock(store.folder / "lock"):
+        both = [filler(tmp_path / "features", *audio, processes=1) for _ in range(2)]
+        for process in both:
+            assert any("waiting for it" in line for line in iter(process.stderr.readline, ""))
+    for process in both:
+        _, errors = process.communicate()
+        assert process.returncode == 0, errors
+    assert contents(store.folder) == contents(filled.folder)
 
 
-def killed_in_the_middle(tmp_path, kills, clip_count):
-    """Kill a fill `kills` times, each at another moment, then let it finish; check each step."""
-    clips = write_clips(tmp_path, clip_count)
-    folder = tmp_path / "killed"
+def fill_with_kills(store, folder, clips, kills):
+    """Fill a store by processes that are killed, each at another moment, and one that is not; check each step.
+
+    The last clip is a pipe that stays empty until the kill, so that no process finishes before it is killed.
+    """
+    last, pipe = folder / "last.wav", folder / clips[-1]
+    shutil.move(pipe, last)
     moments = random.Random(7)
-    journal = None
+    journal = store.folder / "journal.csv"
     for _ in range(kills):
-        target = len(lines(journal)) + moments.randint(1, clip_count // (2 * kills))
-        process = filler(folder, tmp_path, clips)
-        deadline = time.monotonic() + 60
-        while time.monotonic() < deadline and process.poll() is None:
-            journal = journal or next(folder.glob("*/journal.csv"), None)
-            if journal is not None and len(lines(journal)) >= target:
-                break
-            time.sleep(0.0005)
-        time.sleep(moments.uniform(0, 0.01))
+        target = len(lines(journal)) + moments.randint(1, len(clips) // (2 * kills))
+        os.mkfifo(pipe)
+        held_open = os.open(pipe, os.O_RDWR)
+        process = filler(store.folder.parent, folder, clips, processes=2)
+        while len(lines(journal)) < target:
+            assert process.poll() is None, process.stderr.read()
+            time.sleep(0.002)
         process.kill()
-        process.communicate(timeout=60)
-        assert process.returncode == -signal.SIGKILL, "the fill ended before it was killed"
-        with contextlib.suppress(ProcessLookupError):
-            while True:
-                os.killpg(process.pid, 0)  # what the fill started ends by itself
-                time.sleep(0.01)
-                assert time.monotonic() < deadline
+        pipe.unlink()
+        os.close(held_open)
+        # Returns when the processes that it started have ended too, which they do without being told.
+        process.communicate()
+        assert process.returncode == -signal.SIGKILL
         rows = [line.split(",")[0] for line in lines(journal)]
-        assert len(rows) == len(set(rows)), "a clip that was done was done again"
-        assert not list(folder.glob("*/index.csv"))
-    finish(filler(folder, tmp_path, clips))
-    finish(filler(tmp_path / "whole", tmp_path, clips))
-    assert contents(next(folder.iterdir())) == contents(next((tmp_path / "whole").iterdir()))
+        assert len(rows) == len(set(rows)), "a finished clip was computed again"
+        assert not (store.folder / "index.csv").exists()
+    shutil.move(last, pipe)
+    assert store.fill(np.arange(len(clips))) == {}
 
 
-def test_a_kill_costs_nothing_but_the_clips_in_flight(tmp_path):
-    killed_in_the_middle(tmp_path, kills=2, clip_count=120)
+def test_a_kill_loses_only_the_clips_in_progress(tmp_path, audio, filled):
+    folder, clips = audio
+    store = small_store(tmp_path, (shutil.copytree(folder, tmp_path / "audio"), clips))
+    fill_with_kills(store, tmp_path / "audio", clips, kills=1)
+    assert contents(store.folder) == contents(filled.folder)
 
 
 @pytest.mark.slow
 def test_twenty_kills_at_random_moments(tmp_path):
-    killed_in_the_middle(tmp_path, kills=20, clip_count=1_500)
+    clips = write_clips(tmp_path / "audio", 1_500)
+    store, whole = (small_store(tmp_path / name, (tmp_path / "audio", clips)) for name in ("killed", "whole"))
+    fill_with_kills(store, tmp_path / "audio", clips, kills=20)
+    whole.fill(np.arange(1_500))
+    assert contents(store.folder) == contents(whole.folder)
 
 
-def test_a_full_disk_is_one_line_and_the_fill_goes_on_when_there_is_room(tmp_path, audio):
+def test_a_full_disk_is_one_line_and_the_fill_continues_when_there_is_space(tmp_path, audio, filled):
     rows = np.arange(30)
-    whole = small_store(tmp_path, audio)
-    whole.fill(rows)
     with small_disk(tmp_path / "disk", megabytes=1) as disk:
         store = small_store(disk, audio)
         store.fill(rows[:2])
         before = store.features[:2].copy()
         fill(disk, leave=9_000)
-        with pytest.raises(InputError, match="No space left on device") as refusal:
+        with pytest.raises(ResourceError, match="No space left on device") as refusal:
             store.fill(rows)
         assert len(refusal.value.lines) == 1
         np.testing.assert_array_equal(store.features[:2], before)
         (disk / "ballast").unlink()
         assert store.fill(rows) == {}
-        np.testing.assert_array_equal(store.features, whole.features)
+        np.testing.assert_array_equal(store.features, filled.features)
         assert not list(disk.rglob("*.partial"))

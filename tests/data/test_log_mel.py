@@ -1,5 +1,3 @@
-from dataclasses import replace
-
 import librosa
 import numpy as np
 import pytest
@@ -17,7 +15,7 @@ EVENTS = LogMelConfig(window=1_764, hop=882, seconds=4.0)
 def assert_same_picture(samples, rate, config):
     """The bound is 1e-3 dB in every cell no more than 80 dB below the maximum; below it a float32 transform rounds."""
     ours = log_mel(samples, rate, config)
-    reference = log_mel(samples, rate, replace(config, backend="librosa"))
+    reference = log_mel(samples, rate, config.model_copy(update={"backend": "librosa"}))
     assert ours.dtype == reference.dtype == np.float32
     assert ours.shape == reference.shape
     audible = reference > reference.max() - 80
@@ -41,11 +39,12 @@ def test_the_reference_is_librosas_own_call():
     power = librosa.feature.melspectrogram(
         y=samples, sr=44_100, n_fft=2_048, hop_length=862, win_length=1_724, window="hamming", pad_mode="constant"
     )
+    reference = SCENES.model_copy(update={"backend": "librosa"})
     expected = librosa.power_to_db(power, ref=1.0, amin=1e-10, top_db=None)
-    np.testing.assert_allclose(log_mel(samples, 44_100, replace(SCENES, backend="librosa")), expected, atol=1e-5)
+    np.testing.assert_allclose(log_mel(samples, 44_100, reference), expected, atol=1e-5)
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(
     seconds=st.floats(0.05, 1.5),
     rate=st.sampled_from([8_000, 22_050, 44_100, 48_000, 96_000]),
@@ -91,7 +90,7 @@ def test_samples_are_left_as_they_were():
         (np.zeros(100, np.float32), 44_100.5, r"`sample_rate`.*44100\.5"),
     ],
 )
-def test_what_is_no_recording_is_refused_in_one_line(samples, rate, reason):
+def test_samples_that_are_not_a_recording_are_refused_in_one_line(samples, rate, reason):
     with pytest.raises(InputError, match=reason) as refusal:
         log_mel(samples, rate)
     assert "\n" not in str(refusal.value)
@@ -110,8 +109,8 @@ def test_what_is_no_recording_is_refused_in_one_line(samples, rate, reason):
         ("backend", "keras"),
     ],
 )
-def test_a_config_that_cannot_be_is_refused_with_its_field(field, value):
-    with pytest.raises(InputError, match=f"`{field}`"):
+def test_a_config_out_of_range_is_refused_with_its_field(field, value):
+    with pytest.raises(InputError, match=rf"^{field}: |`{field}`"):
         LogMelConfig(**{field: value})
 
 

@@ -14,10 +14,10 @@ NETWORKS = ("xvgg8", "compact_vgg_max_c2", "compact_resnet_average_c4", "compact
 """One of each family and operation, without dropout."""
 
 PROGRAM = """
-import dataclasses, json, sys
+import json, sys
 import keras
 import numpy as np
-from compactnet.networks import CATALOGUE, build
+from compactnet.networks import CATALOGUE, VGG8, build
 
 folder, losses = sys.argv[1], {}
 generator = np.random.default_rng(0)
@@ -26,7 +26,7 @@ labels = generator.integers(0, 10, 32)
 for name in sys.argv[2:]:
     spec = CATALOGUE[name]
     if spec.skeleton.kind == "vgg8":
-        spec = dataclasses.replace(spec, skeleton=dataclasses.replace(spec.skeleton, padding="same"))
+        spec = spec.model_copy(update={"skeleton": VGG8(padding="same")})
     keras.utils.set_random_seed(0)
     model = build(spec, (32, 32, 3), name=name)
     path = f"{folder}/{name}.npz"

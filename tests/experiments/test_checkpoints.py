@@ -1,4 +1,4 @@
-"""Checkpoints: whole or not there, whatever happens while one is written."""
+"""A checkpoint is complete or absent, whatever happens while it is written."""
 
 import subprocess
 import sys
@@ -9,12 +9,16 @@ import pytest
 
 from compactnet.errors import InputError
 from compactnet.experiments.checkpoints import Checkpoints
+from compactnet.schema import Environment, Epoch, Segment
 
-ROW = {"epoch": 1, "seconds": 1.0, "train_loss": 0.5}
-HISTORY = [ROW, {**ROW, "epoch": 2}, {**ROW, "epoch": 3}]
+HISTORY = [
+    Epoch(epoch=epoch, train_loss=0.5, train_accuracy=0.5, test_loss=0.1 + 0.2, test_accuracy=0.5, seconds=1.0)
+    for epoch in (1, 2, 3)
+]
+SEGMENTS = [Segment(from_epoch=1, environment=Environment(backend="jax", versions={"keras": "3"}))]
 
 
-def made_up_model(seed, units=4):
+def small_model(seed, units=4):
     """A compiled model with everything that a checkpoint must keep: weights, moving statistics, dropout's state."""
     keras.utils.set_random_seed(seed)
     inputs = keras.Input((3,), name="in")
@@ -39,52 +43,51 @@ def same(one, other):
     return all(np.array_equal(left, right) for left, right in zip(weights(one), weights(other), strict=True))
 
 
-def nobody(text):
+def no_report(text):
     raise AssertionError(text)
 
 
-def test_a_run_that_goes_on_equals_one_that_never_stopped(tmp_path):
-    whole = made_up_model(0)
+def test_a_resumed_run_equals_one_that_never_stopped(tmp_path):
+    whole = small_model(0)
     for epoch in (1, 2, 3):
         trained(whole, epoch)
-    stopped = made_up_model(0)
+    stopped = small_model(0)
     for epoch in (1, 2):
         trained(stopped, epoch)
-    Checkpoints(tmp_path, "protocol").save(stopped, HISTORY[:2], [])
+    Checkpoints(tmp_path, "protocol").save(stopped, HISTORY[:2], SEGMENTS)
     # Another seed: what it starts from must not matter.
-    goes_on = made_up_model(7)
-    history, stretches = Checkpoints(tmp_path, "protocol").restore(goes_on, nobody)
-    assert (history, stretches) == (HISTORY[:2], [])
-    assert same(goes_on, stopped)
-    assert trained(goes_on, 3) == trained(stopped, 3)
-    assert same(goes_on, whole)
+    resumed = small_model(7)
+    assert Checkpoints(tmp_path, "protocol").restore(resumed, no_report) == (HISTORY[:2], SEGMENTS)
+    assert same(resumed, stopped)
+    assert trained(resumed, 3) == trained(stopped, 3)
+    assert same(resumed, whole)
 
 
-def test_without_a_checkpoint_a_run_begins_as_ever(tmp_path):
-    fresh, restored = made_up_model(0), made_up_model(0)
-    assert Checkpoints(tmp_path / "none", "protocol").restore(restored, nobody) == ([], [])
+def test_without_a_checkpoint_the_model_is_unchanged(tmp_path):
+    fresh, restored = small_model(0), small_model(0)
+    assert Checkpoints(tmp_path / "none", "protocol").restore(restored, no_report) == ([], [])
     assert Checkpoints(tmp_path / "none", "protocol").last_epoch() == 0
     assert trained(fresh, 1) == trained(restored, 1)
     assert same(fresh, restored)
 
 
-def test_the_last_two_are_kept_and_all_go_with_the_record(tmp_path):
-    checkpoints = Checkpoints(tmp_path / "cell", "protocol")
-    model = made_up_model(0)
+def test_the_last_two_are_kept_and_clear_removes_all(tmp_path):
+    checkpoints = Checkpoints(tmp_path / "run", "protocol")
+    model = small_model(0)
     for count in (1, 2, 3):
         checkpoints.save(model, HISTORY[:count], [])
-    assert sorted(path.name for path in (tmp_path / "cell").iterdir()) == ["epoch-0002.npz", "epoch-0003.npz"]
+    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == ["epoch-0002.npz", "epoch-0003.npz"]
     assert checkpoints.last_epoch() == 3
-    (tmp_path / "cell" / ".epoch-0004.npz.abc.partial").write_bytes(b"half")
-    (tmp_path / "cell" / "epoch-0001.unusable").write_bytes(b"aside")
+    (tmp_path / "run" / ".epoch-0004.npz.abc.partial").write_bytes(b"half")
+    (tmp_path / "run" / "epoch-0001.unusable").write_bytes(b"unusable")
     checkpoints.clear()
-    assert not (tmp_path / "cell").exists()
+    assert not (tmp_path / "run").exists()
     checkpoints.clear()  # once more does no harm
 
 
 @pytest.mark.parametrize("damage", ["truncated", "flipped", "emptied", "foreign", "another network"])
-def test_one_that_cannot_be_used_is_set_aside_and_the_one_before_it_is_used(tmp_path, damage):
-    model, other = made_up_model(0), made_up_model(0, units=5)
+def test_an_unusable_checkpoint_is_renamed_and_the_one_before_it_is_used(tmp_path, damage):
+    model, other = small_model(0), small_model(0, units=5)
     trained(model, 1)
     trained(other, 1)
     Checkpoints(tmp_path, "protocol").save(model, HISTORY[:1], [])
@@ -102,31 +105,32 @@ def test_one_that_cannot_be_used_is_set_aside_and_the_one_before_it_is_used(tmp_
             content[content.index(weights(model)[0].tobytes())] ^= 1
         last.write_bytes({"truncated": content[: len(content) // 2], "emptied": b""}.get(damage, content))
     said = []
-    restored = made_up_model(7)
+    restored = small_model(7)
     history, _ = Checkpoints(tmp_path, "protocol").restore(restored, said.append)
     assert history == HISTORY[:1]
     assert all(np.array_equal(left, right) for left, right in zip(weights(restored), first, strict=True))
     (line,) = said
     assert line.startswith("epoch-0002.npz cannot be used")
-    assert "set aside" in line
+    assert "renamed to epoch-0002.unusable" in line
     assert not last.exists()
     assert last.with_suffix(".unusable").exists()
 
 
 def test_a_folder_that_cannot_be_written_is_one_line(tmp_path):
-    (tmp_path / "cell").write_text("a file")
-    with pytest.raises(InputError, match=r"Cannot write .*cell"):
-        Checkpoints(tmp_path / "cell", "protocol").save(made_up_model(0), HISTORY[:1], [])
+    (tmp_path / "run").write_text("a file")
+    with pytest.raises(InputError, match=r"Cannot write .*run"):
+        Checkpoints(tmp_path / "run", "protocol").save(small_model(0), HISTORY[:1], [])
 
 
 KILLED = """
 import os, sys
 import keras
 from compactnet.experiments.checkpoints import Checkpoints
-from tests.experiments.test_checkpoints import HISTORY, made_up_model, trained
+from compactnet.schema import Environment, Epoch, Segment
+from tests.experiments.test_checkpoints import HISTORY, small_model, trained
 
 folder, place = sys.argv[1], int(sys.argv[2])
-model = made_up_model(0)
+model = small_model(0)
 checkpoints = Checkpoints(folder, "protocol")
 for count in (1, 2):
     trained(model, count)
@@ -173,7 +177,7 @@ def test_a_kill_between_any_two_writes_loses_at_most_the_current_epoch(tmp_path,
     for place in range(1, places + 1):
         folder, ended = run(place)
         assert ended.returncode == -9
-        history, _ = Checkpoints(folder, "protocol").restore(made_up_model(7), nobody)
+        history, _ = Checkpoints(folder, "protocol").restore(small_model(7), no_report)
         found.append(len(history))
     assert set(found) == {2, 3}
     assert found == sorted(found)

@@ -2,7 +2,7 @@ import pytest
 import yaml
 
 from compactnet.errors import InputError
-from compactnet.experiments.config import load_config
+from compactnet.experiments.config import load_experiment
 
 MINIMAL = {
     "name": "small",
@@ -27,7 +27,7 @@ def test_every_shipped_config_loads(repository):
     paths = sorted((repository / "configs").rglob("*.yaml"))
     assert len(paths) >= 6
     for path in paths:
-        assert load_config(path).name == (f"sample-{path.stem}" if path.parent.name == "sample" else path.stem)
+        assert load_experiment(path).name == (f"sample-{path.stem}" if path.parent.name == "sample" else path.stem)
 
 
 def test_every_shipped_config_opens_with_its_source_its_command_and_its_cost(repository):
@@ -40,27 +40,27 @@ def test_every_shipped_config_opens_with_its_source_its_command_and_its_cost(rep
 
 
 def test_defaults_are_the_papers(write):
-    config = load_config(write(MINIMAL))
+    config = load_experiment(write(MINIMAL))
     assert config.training.optimizer == "adam"
     assert config.training.learning_rate == 0.001
     assert config.training.batch_size == 32
 
 
-def test_a_change_reaches_its_key_with_the_type_yaml_gives_it(write):
+def test_an_override_has_the_type_that_yaml_gives_it(write):
     path = write(MINIMAL)
     changes = ["training.epochs=3", "seeds=[7]", "training.learning_rate=1e-3", "skeletons.vgg8.padding=same"]
-    config = load_config(path, changes)
+    config = load_experiment(path, changes)
     assert config.training.epochs == 3
-    assert config.seeds == [7]
+    assert config.seeds == (7,)
     assert config.training.learning_rate == 0.001
-    assert config.skeletons == {"vgg8": {"padding": "same"}}
-    assert load_config(path, ["data.resize_to=[64, 64]"]).data.resize_to == (64, 64)
+    assert config.networks[0].skeleton.padding == "same"
+    assert load_experiment(path, ["data.resize_to=[64, 64]"]).data.resize_to == (64, 64)
 
 
 def test_yaml_that_reads_1e_3_as_text_still_means_the_number(write):
     text = yaml.safe_dump(MINIMAL).replace("epochs: 2", "epochs: 2\n  learning_rate: 1e-3")
     assert yaml.safe_load(text)["training"]["learning_rate"] == "1e-3"
-    assert load_config(write(text)).training.learning_rate == 0.001
+    assert load_experiment(write(text)).training.learning_rate == 0.001
 
 
 @pytest.mark.parametrize(
@@ -74,17 +74,17 @@ def test_yaml_that_reads_1e_3_as_text_still_means_the_number(write):
         ({"training": {}}, r"training\.epochs' is missing"),
         ({"data": {"source": "mnist"}}, r"data\.source.*Received: 'mnist'"),
         ({"networks": []}, r"networks.*Received: \[\]"),
-        ({"networks": ["xvgg8", "xvgg8"]}, r"networks: 'xvgg8' stands there twice"),
+        ({"networks": ["xvgg8", "xvgg8"]}, r"networks: 'xvgg8' is listed twice"),
         ({"networks": [{"name": "a", "base": "xvgg8", "widht": 2}]}, r"unknown key 'networks\.0\.widht'"),
-        ({"seeds": [1, 1]}, r"seeds: 1 stands there twice"),
+        ({"seeds": [1, 1]}, r"seeds: 1 is listed twice"),
         ({"seeds": [-1]}, r"seeds\.0.*Received: -1"),
-        ({"table": "table4", "data": {"source": "cifar10", "generated": True}}, r"generated data never stand"),
+        ({"table": "table4", "data": {"source": "cifar10", "generated": True}}, r"never shows generated data"),
     ],
 )
 def test_a_wrong_config_is_refused_in_one_line_with_the_key(write, change, reason):
     path = write({**MINIMAL, **change})
     with pytest.raises(InputError, match=reason) as refusal:
-        load_config(path)
+        load_experiment(path)
     assert str(path) in str(refusal.value)
     assert "\n" not in str(refusal.value)
 
@@ -92,7 +92,7 @@ def test_a_wrong_config_is_refused_in_one_line_with_the_key(write, change, reaso
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        ("training.epoch=3", r"--set training\.epoch: unknown key 'training\.epoch'\. Did you mean 'epochs'"),
+        ("training.epoch=3", r"unknown key 'training\.epoch'\. Did you mean 'epochs'"),
         ("optimizer=adam", r"unknown key 'optimizer'"),
         ("name.first=a", r"'name' has no keys of its own"),
         ("training.epochs", r"takes key=value"),
@@ -101,19 +101,19 @@ def test_a_wrong_config_is_refused_in_one_line_with_the_key(write, change, reaso
         ("networks.0=vgg8", r"'networks' has no keys of its own"),
     ],
 )
-def test_a_wrong_change_is_refused_in_one_line(write, change, reason):
+def test_a_wrong_override_is_refused_in_one_line(write, change, reason):
     with pytest.raises(InputError, match=reason) as refusal:
-        load_config(write(MINIMAL), [change])
+        load_experiment(write(MINIMAL), [change])
     assert "\n" not in str(refusal.value)
 
 
 @pytest.mark.parametrize("content", ["a: [", "just text", "- a\n- list", ""])
-def test_what_is_no_mapping_of_yaml_is_refused(write, content):
+def test_a_file_that_is_not_a_yaml_mapping_is_refused(write, content):
     with pytest.raises(InputError, match=r"not valid YAML|must be a mapping") as refusal:
-        load_config(write(content))
+        load_experiment(write(content))
     assert "\n" not in str(refusal.value)
 
 
 def test_a_missing_config_is_named(tmp_path):
     with pytest.raises(InputError, match=r"nowhere\.yaml cannot be read"):
-        load_config(tmp_path / "nowhere.yaml")
+        load_experiment(tmp_path / "nowhere.yaml")

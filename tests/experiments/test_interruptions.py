@@ -1,5 +1,6 @@
-"""Runs that are killed, share a disk or a cluster, and meet a full disk: the records come out the same."""
+"""Runs that are killed, share a disk or a cluster, or meet a full disk leave the same records."""
 
+import contextlib
 import io
 import os
 import random
@@ -11,14 +12,15 @@ import sys
 import threading
 import time
 
+import psutil
 import pytest
 import yaml
 
 from compactnet.experiments import launcher
-from compactnet.experiments.config import load_config
-from compactnet.experiments.job import follow, plan_job, started
+from compactnet.experiments.config import load_experiment
+from compactnet.experiments.job import command_of, start, wait
 from compactnet.experiments.records import read_record, read_records
-from compactnet.experiments.study import cells
+from compactnet.schema import Job
 from tests.disks import fill, small_disk
 from tests.scripts.calls import SCRIPTS
 
@@ -36,17 +38,20 @@ NARROW = {
 
 
 def outcome(record):
-    """What two runs of one cell must share to the bit."""
-    kept = {name: value for name, value in record.items() if name not in ("finished", "duration_seconds")}
-    for name in ("history", "last", "best"):
-        rows = kept[name] if name == "history" else [kept[name]]
-        kept[name] = [{key: value for key, value in row.items() if key != "seconds"} for row in rows]
+    """What two records of one run must share to the bit."""
+    kept = record.model_dump(exclude={"finished", "duration_seconds"})
+    for row in (*kept["history"], kept["last"], kept["best"]):
+        row.pop("seconds")
     return kept
 
 
 def jobs_of(path, data, results):
-    config = load_config(path)
-    return [plan_job(config, cell, data, results) for cell in cells(config, config.data.load(data).fingerprint)]
+    runs = load_experiment(path).runs()
+    fingerprint = runs[0].data.load(data).fingerprint
+    return [
+        Job(run=run, protocol_hash=run.protocol_hash(fingerprint), data_folder=data, results_folder=results)
+        for run in runs
+    ]
 
 
 def write_config(path, **changes):
@@ -66,15 +71,15 @@ def test_a_run_killed_at_25_random_moments_ends_as_one_that_was_left_alone(real_
     (whole,) = jobs_of(config, real_data, tmp_path / "whole")
     (killed,) = jobs_of(config, real_data, tmp_path / "killed")
     began = time.monotonic()
-    with started(whole) as process:
-        ended = follow(whole, process, lambda event: None)
-    assert ended.kind == "done", ended.reason
-    reference = read_record(whole["record"])
-    epoch = min(row["seconds"] for row in reference["history"])
-    start = time.monotonic() - began - sum(row["seconds"] for row in reference["history"])
+    with start(command_of(whole)) as process:
+        result = wait(process, whole.log)
+    assert result.kind == "done", result.reason
+    reference = read_record(whole.record)
+    epoch = min(row.seconds for row in reference.history)
+    start_seconds = time.monotonic() - began - sum(row.seconds for row in reference.history)
     moments, epochs = random.Random(0), set()
     for kill in range(25):
-        with started(killed) as process:
+        with start(command_of(killed)) as process:
             # Every other one while it starts, the rest while it trains: a few after an epoch is finished.
             wanted = "start" if kill % 2 else "epoch" if kill % 8 == 4 else "step"
             timers = []
@@ -89,26 +94,26 @@ def test_a_run_killed_at_25_random_moments_ends_as_one_that_was_left_alone(real_
                     kill_within(0.9 * epoch)
 
             if wanted == "start":
-                kill_within(0.8 * start)
-            kind = follow(killed, process, see).kind
+                kill_within(0.8 * start_seconds)
+            kind = wait(process, killed.log, see).kind
             timers[0].cancel()
         assert kind == "killed", "the run was over too early to be killed 25 times"
     assert len(epochs) > 1, "no epoch was finished between two kills"
-    with started(killed) as process:
-        assert follow(killed, process, lambda event: None).kind == "done"
-    assert outcome(read_record(killed["record"])) == outcome(reference)
-    assert len(reference["weights_sha256"]) == 64
-    assert not os.path.exists(killed["checkpoint_folder"])
+    with start(command_of(killed)) as process:
+        assert wait(process, killed.log).kind == "done"
+    assert outcome(read_record(killed.record)) == outcome(reference)
+    assert len(reference.weights_sha256) == 64
+    assert not killed.checkpoints.exists()
 
 
-def test_workers_that_are_killed_again_and_again_leave_one_good_record_a_cell(generated_images, tmp_path):
+def test_workers_that_are_killed_again_and_again_leave_one_good_record_per_run(generated_images, tmp_path):
     config = write_config(
         tmp_path / "config.yaml",
         networks=[{"name": f"net{number}", "base": "compact_vgg_max_c2"} for number in range(6)],
         seeds=[0, 1, 2, 3],
     )
     results = tmp_path / "results"
-    planned = {job["record"] for job in jobs_of(config, generated_images, results)}
+    planned = {str(job.record) for job in jobs_of(config, generated_images, results)}
     assert len(planned) == 24
     kills, moments = 0, random.Random(1)
     with subprocess.Popen(
@@ -136,19 +141,22 @@ def test_workers_that_are_killed_again_and_again_leave_one_good_record_a_cell(ge
     records = read_records(results / "records")
     assert len(records) == 24
     # The six networks are one and the same, so each seed has one outcome, however often it was killed.
-    assert len({record["weights_sha256"] for record in records}) == 4
+    assert len({record.weights_sha256 for record in records}) == 4
     assert not list((results / "checkpoints").rglob("*.npz"))
-    assert "24 cells trained, 0 were there, 0 failed" in "".join(output)
+    assert "24 runs trained, 0 skipped (already done), 0 failed." in "".join(output)
 
 
 def children(parent):
-    """Return the processes below one that train a cell."""
-    listed = subprocess.run(["ps", "-o", "pid=,ppid=,args=", "-A"], capture_output=True, text=True, check=True).stdout
-    rows = [line.split(None, 2) for line in listed.splitlines()]
-    return [int(pid) for pid, above, what in rows if int(above) == parent and "compactnet.experiments.run" in what]
+    """Return the child processes that train a run."""
+    found = []
+    for process in psutil.Process(parent).children():
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if "compactnet.experiments.worker" in process.cmdline():
+                found.append(process.pid)
+    return found
 
 
-def test_two_grids_in_one_folder_do_no_cell_twice(generated_images, tmp_path):
+def test_two_sweeps_in_one_folder_train_no_run_twice(generated_images, tmp_path):
     config = write_config(tmp_path / "config.yaml", seeds=[0, 1, 2])
     both = [
         subprocess.Popen(
@@ -166,7 +174,7 @@ def test_two_grids_in_one_folder_do_no_cell_twice(generated_images, tmp_path):
     assert len(trained) == 6
 
 
-def test_slurm_gives_the_same_records_and_a_requeued_job_goes_on(generated_images, tmp_path):
+def test_slurm_gives_the_same_records_and_a_requeued_job_continues(generated_images, tmp_path):
     if shutil.which("sinfo") is None or shutil.which("sbatch") is None:
         pytest.skip("Slurm is not installed; tests/slurm/start.sh installs and starts it")
     if not re.search("idle|mix|alloc", subprocess.run(["sinfo", "-h"], capture_output=True, text=True).stdout):
@@ -197,14 +205,14 @@ def test_slurm_gives_the_same_records_and_a_requeued_job_goes_on(generated_image
     output, errors = there.communicate(timeout=600)
     assert there.returncode == 0, output + errors
     assert requeued
-    assert "4 cells trained, 0 were there, 0 failed" in output
+    assert "4 runs trained, 0 skipped (already done), 0 failed." in output
     pairs = zip(read_records(tmp_path / "here" / "records"), read_records(tmp_path / "there" / "records"), strict=True)
     for one, other in pairs:
         assert outcome(one) == outcome(other)
 
 
 @pytest.mark.parametrize("moment", ["checkpoint", "record"])
-def test_a_full_disk_is_one_line_and_the_run_goes_on_when_there_is_room(generated_images, tmp_path, moment):
+def test_a_full_disk_is_one_line_and_the_run_continues_when_there_is_room(generated_images, tmp_path, moment):
     config = write_config(tmp_path / "config.yaml", networks=["xvgg8"], seeds=[0])
     (whole,) = jobs_of(config, generated_images, tmp_path / "whole")
     assert launcher.launch([whole], io.StringIO()).done == 1
@@ -216,23 +224,23 @@ def test_a_full_disk_is_one_line_and_the_run_goes_on_when_there_is_room(generate
             if event["event"] == "epoch" and event["epoch"] == last:
                 fill(disk, leave=1000)
 
-        with started(job) as process:
-            ended = follow(job, process, when_ready)
-        assert ended.kind == "bad input"
-        assert re.fullmatch("Cannot write .*No space left on device.*free this one.", ended.reason)
-        assert not os.path.exists(job["record"])
+        with start(command_of(job)) as process:
+            result = wait(process, job.log, when_ready)
+        assert result.kind == "no resources"
+        assert re.fullmatch("Cannot write .*No space left on device. Free some space.*", result.reason)
+        assert not job.record.exists()
         assert not list(disk.rglob("*.partial"))
         assert sorted(path.name for path in disk.rglob("epoch-*"))[-1] == f"epoch-000{last}.npz"
         (disk / "ballast").unlink()
-        with started(job) as process:
-            assert follow(job, process, lambda event: None).kind == "done"
-        assert outcome(read_record(job["record"])) == outcome(read_record(whole["record"]))
+        with start(command_of(job)) as process:
+            assert wait(process, job.log).kind == "done"
+        assert outcome(read_record(job.record)) == outcome(read_record(whole.record))
 
 
 def test_slurm_that_refuses_and_no_slurm_are_one_line(generated_images, tmp_path):
     if shutil.which("sbatch") is None:
         config = write_config(tmp_path / "config.yaml")
-        reason = "There is no sbatch here"
+        reason = "sbatch is not installed here"
     else:
         config = write_config(tmp_path / "config.yaml", launcher={"partition": "nowhere"})
         reason = "Slurm refuses the jobs"

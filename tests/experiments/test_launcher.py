@@ -1,4 +1,4 @@
-"""What a grid does with jobs that fail, die, or are in other hands; the jobs here are small programs, not trainings."""
+"""What a sweep does with jobs that fail, are killed, or belong to another sweep; these jobs are small programs."""
 
 import contextlib
 import io
@@ -12,10 +12,12 @@ from pathlib import Path
 import pytest
 
 from compactnet.errors import InputError
-from compactnet.experiments import launcher, ledger
-from compactnet.experiments.job import STATUS, follow
-from compactnet.experiments.records import PROTOCOL_FIELDS
-from compactnet.files import locked
+from compactnet.experiments import launcher, tracker
+from compactnet.experiments.job import STATUS, wait
+from compactnet.experiments.records import read_failures
+from compactnet.files import file_lock
+from compactnet.schema import Experiment, Job
+from compactnet.validation import validate
 
 PROGRAM = """
 import json, os, pathlib, sys
@@ -35,27 +37,31 @@ def fail(reason, status):
 exec(job["program"])
 """
 
-FILES = ("record", "checkpoint_folder", "lock", "log", "attempts")
-
 
 @pytest.fixture
-def grid(tmp_path, monkeypatch):
-    """A function that runs jobs in a grid, see `grid_in`."""
-    return grid_in(tmp_path, monkeypatch)
+def sweep(tmp_path, monkeypatch):
+    """A function that runs jobs in a sweep, see `sweep_in`."""
+    return sweep_in(tmp_path, monkeypatch)
 
 
-def grid_in(tmp_path, monkeypatch, new_stream=io.StringIO):
-    """Return a function that runs jobs {title: program} in a grid.
+def sweep_in(tmp_path, monkeypatch, new_stream=io.StringIO):
+    """Return a function that runs jobs {name: program} in a sweep.
 
-    It returns the grid's outcome, what it said and how often each was attempted.
+    It returns the sweep's result, what it printed and how often each job was attempted.
     """
+    programs = {}
 
     @contextlib.contextmanager
-    def started(job, device=None):
+    def start(command, device=None):
+        job = Job.model_validate_json(command.job)
+        name = job.run.network.name
+        paths = {"record": job.record, "checkpoints": job.checkpoints, "lock": job.lock}
+        paths["attempts"] = tmp_path / "attempts" / name
         process = subprocess.Popen(
             [sys.executable, "-c", PROGRAM], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
-        process.stdin.write(json.dumps(job) + "\n")
+        told = {"program": programs[name], **{key: str(path) for key, path in paths.items()}}
+        process.stdin.write(json.dumps(told) + "\n")
         process.stdin.close()
         try:
             yield process
@@ -64,102 +70,92 @@ def grid_in(tmp_path, monkeypatch, new_stream=io.StringIO):
             process.wait()
             process.stdout.close()
 
-    monkeypatch.setattr(launcher, "started", started)
-    monkeypatch.setattr(launcher, "LOOK_SECONDS", 0.05)
-    monkeypatch.setattr(ledger.records, "is_done", lambda path, _: Path(path).exists())
+    monkeypatch.setattr(launcher, "start", start)
+    monkeypatch.setattr(launcher, "POLL_SECONDS", 0.05)
+    monkeypatch.setattr(tracker.records, "is_done", lambda path, _: path.exists())
 
-    def job(title, program):
-        return {
-            "title": title,
-            "program": program,
-            "protocol_hash": "hash",
-            "config": {"name": "made up", "training": {"epochs": 3}},
-            "network": "none",
-            "seed": 0,
-            "protocol": dict.fromkeys(PROTOCOL_FIELDS),
-            **{
-                name: str(tmp_path / name / title)
-                for name in ("record", "checkpoint_folder", "lock", "log", "attempts")
-            },
-            "failure": str(tmp_path / "failure" / f"{title}.json"),
-        }
+    def job_of(name):
+        content = {"name": "made-up", "data": {"source": "cifar10"}, "training": {"epochs": 3}, "seeds": [0]}
+        networks = [{"name": name, "base": "xvgg8"}]
+        (run,) = validate(Experiment, {**content, "networks": networks}, "test").runs()
+        return Job(run=run, protocol_hash="0" * 64, data_folder=tmp_path, results_folder=tmp_path)
 
-    def run(programs, workers=2):
+    def run(new_programs, workers=2):
+        programs.update(new_programs)
         stream = new_stream()
-        outcome = launcher.launch([job(*item) for item in programs.items()], stream, workers)
+        result = launcher.launch([job_of(name) for name in new_programs], stream, workers)
         counts = {path.name: len(path.read_text()) for path in (tmp_path / "attempts").glob("*")}
-        return outcome, stream.getvalue(), counts
+        return result, stream.getvalue(), counts
 
-    run.job = job
-    run.folder = tmp_path
+    run.job = job_of
     return run
 
 
-def test_every_cell_is_run_once(grid):
-    outcome, said, counts = grid({f"cell{number}": "finish()" for number in range(7)}, workers=3)
-    assert (outcome.done, outcome.skipped, outcome.failed) == (7, 0, ())
+def test_every_run_is_trained_once(sweep):
+    result, printed, counts = sweep({f"run{number}": "finish()" for number in range(7)}, workers=3)
+    assert (result.done, result.skipped, result.failed) == (7, 0, ())
     assert set(counts.values()) == {1}
-    assert "7/7" in said
-    assert "0 failed" in said
-    outcome, _, counts = grid({f"cell{number}": "finish()" for number in range(8)}, workers=3)
-    assert (outcome.done, outcome.skipped) == (1, 7)
+    assert "7/7" in printed
+    assert "0 failed" in printed
+    result, _, counts = sweep({f"run{number}": "finish()" for number in range(8)}, workers=3)
+    assert (result.done, result.skipped) == (1, 7)
     assert set(counts.values()) == {1}
 
 
 @pytest.mark.parametrize("program", ["raise SystemExit('boom')", "fail('MemoryError: full', 1)", "sys.exit(77)"])
-def test_a_job_that_fails_is_tried_once_more_then_recorded_and_stops_no_other(grid, program):
-    outcome, said, counts = grid({"bad": program, "good": "finish()", "better": "finish()"})
-    assert outcome.done == 2
+def test_a_job_that_fails_is_tried_once_more_then_recorded_and_stops_no_other(sweep, tmp_path, program):
+    result, printed, counts = sweep({"bad": program, "good": "finish()", "better": "finish()"})
+    assert result.done == 2
     assert counts == {"bad": 2, "good": 1, "better": 1}
-    ((title, reason),) = outcome.failed
-    assert title == "bad"
-    failure = json.loads((grid.folder / "failure" / "bad.json").read_text())
-    assert failure["reason"] == reason
-    assert failure["attempts"] == 2
-    assert ledger.read_failures(grid.folder / "failure") == [failure]
-    assert failure["log"]
-    assert "bad failed" in said
-    assert "1 failed" in said
+    ((title, reason),) = result.failed
+    assert title == "bad seed 0"
+    (failure,) = read_failures(tmp_path / "failures")
+    assert (failure.reason, failure.attempts) == (reason, 2)
+    assert failure.run == sweep.job("bad").run
+    assert failure.log.startswith("bad-")
+    assert "bad seed 0 failed" in printed
+    assert "1 failed" in printed
 
 
-def test_a_job_that_fails_once_is_done_in_the_end_and_its_failure_is_forgotten(grid):
-    (grid.folder / "failure").mkdir()
-    (grid.folder / "failure" / "shaky.json").write_text("{}")
-    outcome, said, counts = grid({"shaky": "finish() if attempt == 2 else sys.exit(1)"})
-    assert (outcome.done, outcome.failed) == (1, ())
+def test_a_job_that_fails_once_is_done_in_the_end_and_its_failure_is_forgotten(sweep):
+    failure = sweep.job("shaky").failure
+    failure.parent.mkdir(parents=True)
+    failure.write_text("{}")
+    result, printed, counts = sweep({"shaky": "finish() if attempt == 2 else sys.exit(1)"})
+    assert (result.done, result.failed) == (1, ())
     assert counts == {"shaky": 2}
-    assert "It is tried again" in said
-    assert not (grid.folder / "failure" / "shaky.json").exists()
+    assert "It is tried again" in printed
+    assert not failure.exists()
 
 
-def test_a_killed_job_goes_on_as_long_as_its_checkpoint_advances(grid):
+def test_a_killed_job_continues_as_long_as_its_checkpoint_advances(sweep):
     program = """
-folder = pathlib.Path(job["checkpoint_folder"])
+folder = pathlib.Path(job["checkpoints"])
 folder.mkdir(parents=True, exist_ok=True)
 (folder / f"epoch-{attempt:04}.npz").write_text("")
 finish() if attempt == 12 else os.kill(os.getpid(), 9)
 """
-    outcome, said, counts = grid({"unlucky": program})
-    assert (outcome.done, counts) == (1, {"unlucky": 12})
-    assert "ended by SIGKILL" in said
+    result, printed, counts = sweep({"unlucky": program})
+    assert (result.done, counts) == (1, {"unlucky": 12})
+    assert "ended by SIGKILL" in printed
 
 
-def test_a_job_that_dies_without_getting_on_fails_in_the_end(grid):
-    outcome, _, counts = grid({"stuck": "os.kill(os.getpid(), 9)", "good": "finish()"})
-    assert outcome.done == 1
-    assert counts["stuck"] == ledger.DEATHS
-    assert "SIGKILL 5 times in a row without a new epoch" in outcome.failed[0][1]
+def test_a_job_that_is_killed_without_progress_fails_in_the_end(sweep):
+    result, _, counts = sweep({"stuck": "os.kill(os.getpid(), 9)", "good": "finish()"})
+    assert result.done == 1
+    assert counts["stuck"] == tracker.MAX_KILLS
+    assert "SIGKILL 5 times in a row without a new epoch" in result.failed[0][1]
 
 
-def test_unusable_data_stop_everything_in_one_line(grid):
-    with pytest.raises(InputError, match="first: no such folder") as refusal:
-        grid({"first": f"fail('no such folder', {STATUS['bad input']})", "long": "import time; time.sleep(60)"})
+def test_unusable_data_stop_everything_in_one_line(sweep):
+    with pytest.raises(InputError, match="first seed 0: no such folder") as refusal:
+        sweep({"first": f"fail('no such folder', {STATUS['bad input']})", "long": "import time; time.sleep(60)"})
     assert len(refusal.value.lines) == 1
 
 
-def test_two_grids_share_the_work(grid):
-    programs = {f"cell{number}": "import time; time.sleep(0.2); finish()" for number in range(8)}
-    # Real jobs hold their lock themselves.
+def test_two_sweeps_share_the_work(sweep):
+    programs = {f"run{number}": "import time; time.sleep(0.2); finish()" for number in range(8)}
+    # Real jobs hold their lock themselves, and then look whether the run is done.
     held = f"""
 import fcntl
 lock = open(job['lock'], 'ab')
@@ -167,41 +163,44 @@ try:
     fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
 except BlockingIOError:
     sys.exit({STATUS["busy"]})
+if record.exists():
+    sys.exit({STATUS["done"]})
 """
-    (grid.folder / "lock").mkdir()
+    sweep.job("run0").lock.parent.mkdir(parents=True)
     programs = {
         title: held + "done = pathlib.Path(job['record'] + '.times')\n"
         "done.parent.mkdir(parents=True, exist_ok=True)\n"
         "with done.open('a') as file: file.write('x')\n" + program
         for title, program in programs.items()
     }
-    outcomes = []
-    other = threading.Thread(target=lambda: outcomes.append(grid(programs)))
+    results = []
+    other = threading.Thread(target=lambda: results.append(sweep(programs)))
     other.start()
     time.sleep(0.3)
-    outcomes.append(grid(programs))
+    results.append(sweep(programs))
     other.join()
-    for outcome, _, _ in outcomes:
-        assert outcome.failed == ()
-        assert outcome.done + outcome.skipped == 8
+    for result, _, _ in results:
+        assert result.failed == ()
+        assert result.done + result.skipped == 8
     # An attempt that found the lock taken did no work.
-    assert [path.read_text() for path in (grid.folder / "record").glob("*.times")] == ["x"] * 8
+    assert [path.read_text() for path in sweep.job("run0").record.parent.glob("*.times")] == ["x"] * 8
 
 
-def test_a_cell_in_other_hands_is_waited_for_and_taken_over_if_they_die(grid):
-    job = grid.job("taken", "finish()")
-    outcomes = []
-    with locked(job["lock"]):
-        thread = threading.Thread(target=lambda: outcomes.append(grid({"taken": "finish()", "free": "finish()"})))
+def test_a_run_of_another_sweep_is_waited_for_and_taken_over_if_that_dies(sweep):
+    job = sweep.job("taken")
+    results = []
+    with file_lock(job.lock):
+        thread = threading.Thread(target=lambda: results.append(sweep({"taken": "finish()", "free": "finish()"})))
         thread.start()
-        deadline = time.monotonic() + 20
-        while not (grid.folder / "record" / "free").exists() and time.monotonic() < deadline:
+        deadline = time.monotonic() + 300
+        while not sweep.job("free").record.exists() and time.monotonic() < deadline:
             time.sleep(0.05)
-        assert not (grid.folder / "record" / "taken").exists()
+        assert sweep.job("free").record.exists()
+        assert not job.record.exists()
         assert thread.is_alive()
-    thread.join(20)
-    ((outcome, _, counts),) = outcomes
-    assert (outcome.done, counts) == (2, {"taken": 1, "free": 1})
+    thread.join(300)
+    ((result, _, counts),) = results
+    assert (result.done, counts) == (2, {"taken": 1, "free": 1})
 
 
 def test_an_event_cut_short_by_a_kill_is_passed_over():
@@ -209,7 +208,7 @@ def test_an_event_cut_short_by_a_kill_is_passed_over():
     program = f"print({lines[0]!r}); print({lines[1]!r}, end='', flush=True); import os; os.kill(os.getpid(), 9)"
     with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as process:
         seen = []
-        ended = follow({"log": "log"}, process, seen.append)
+        ended = wait(process, "log", seen.append)
     assert [event["text"] for event in seen] == ["whole"]
     assert ended.kind == "killed"
 
@@ -227,17 +226,17 @@ def resident():
     return int(re.search(r"VmRSS:\\s+(\\d+)", pathlib.Path("/proc/self/status").read_text())[1])
 
 with pytest.MonkeyPatch.context() as patch:
-    run = tests.grid_in(pathlib.Path(sys.argv[1]), patch, Nowhere)
+    run = tests.sweep_in(pathlib.Path(sys.argv[1]), patch, Nowhere)
     events = "[print(json.dumps({'event': 'note', 'text': 'x' * 1000})) for _ in range(100)]; finish()"
     run({f"first{number}": events for number in range(10)})
     before = resident()
-    outcome, _, _ = run({f"later{number}": events for number in range(50)})
-    print(outcome.done, resident() - before)
+    result, _, _ = run({f"later{number}": events for number in range(50)})
+    print(result.done, resident() - before)
 """
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="this system does not tell a process's memory")
-def test_the_parents_memory_does_not_grow_with_the_cells(tmp_path, repository):
+def test_the_parents_memory_does_not_grow_with_the_runs(tmp_path, repository):
     # In a process of its own: the other tests' libraries keep threads that take memory when they like.
     ran = subprocess.run(
         [sys.executable, "-c", GROWTH, tmp_path], cwd=repository, capture_output=True, text=True, check=False
@@ -246,13 +245,3 @@ def test_the_parents_memory_does_not_grow_with_the_cells(tmp_path, repository):
     done, kilobytes = map(int, ran.stdout.split())
     assert done == 50
     assert kilobytes < 1_000
-
-
-def test_a_damaged_failure_is_named(tmp_path):
-    (tmp_path / "one.json").write_text("{}")
-    with pytest.raises(InputError, match=r"one\.json is not the record of a failure: 'study' is missing"):
-        ledger.read_failures(tmp_path)
-    (tmp_path / "one.json").write_text("{")
-    with pytest.raises(InputError, match=r"one\.json is not the record of a failure"):
-        ledger.read_failures(tmp_path)
-    assert ledger.read_failures(tmp_path / "nowhere") == []

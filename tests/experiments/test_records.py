@@ -1,79 +1,61 @@
+"""Records are written and read whole, and anything else is refused with its path."""
+
 import json
 
 import pytest
 
 from compactnet.errors import InputError
 from compactnet.experiments import records
-from compactnet.experiments.study import hash_of
+from compactnet.experiments.config import load_experiment
+from compactnet.schema import FailureRecord
+from tests.factories import run_record
 
 
-def record(**changes):
-    protocol = dict.fromkeys(records.PROTOCOL_FIELDS, 0)
-    epoch = {"epoch": 1, "test_accuracy": 0.5}
-    content = {
-        "format": 1,
-        "study": "s",
-        "network": "n",
-        "title": "N",
-        "seed": 0,
-        "protocol": protocol,
-        "protocol_hash": hash_of(protocol),
-        "history": [epoch],
-        "last": epoch,
-        "best": epoch,
-        "params": 1,
-        "coverage": {},
-        "generated_data": False,
-        "finished": "2020-01-01",
-        "duration_seconds": 1.0,
-    }
-    return content | changes
+@pytest.fixture
+def record(repository):
+    return run_record(load_experiment(repository / "configs" / "ic.yaml").runs()[0])
 
 
-def test_a_record_comes_back_as_it_was(tmp_path):
-    path = tmp_path / "s" / "n.json"
-    records.write_record(path, record())
-    assert records.read_record(path) == record()
-    assert records.read_records(tmp_path) == [record()]
+def test_a_record_comes_back_as_it_was(tmp_path, record):
+    path = tmp_path / "ic" / "n.json"
+    records.write_record(path, record)
+    assert records.read_record(path) == record
+    assert records.read_records(tmp_path) == [record]
     assert [entry.name for entry in path.parent.iterdir()] == ["n.json"]
 
 
-def test_only_a_record_of_the_same_protocol_means_done(tmp_path):
+def test_only_a_record_of_the_same_protocol_means_done(tmp_path, record):
     path = tmp_path / "n.json"
-    assert not records.is_done(path, record()["protocol_hash"])
-    records.write_record(path, record())
-    assert records.is_done(path, record()["protocol_hash"])
-    assert not records.is_done(path, hash_of({"seed": 1}))
+    assert not records.is_done(path, record.protocol_hash)
+    records.write_record(path, record)
+    assert records.is_done(path, record.protocol_hash)
+    assert not records.is_done(path, "0" * 64)
 
 
-def test_an_altered_a_truncated_and_an_incomplete_record_are_refused(tmp_path):
-    path = tmp_path / "n.json"
+def test_an_altered_a_truncated_and_an_incomplete_record_are_refused(tmp_path, record):
+    path, content = tmp_path / "n.json", json.loads(record.model_dump_json())
     for text, reason in (
-        (json.dumps(record(protocol=record()["protocol"] | {"seed": 1})), "was altered"),
-        (json.dumps(record(last={"epoch": 1, "test_accuracy": 0.99})), "was altered"),
-        (json.dumps(record(history=[])), "A run without epochs"),
-        (json.dumps(record(format=99)), "has the format 99"),
-        (json.dumps(record(protocol={}, protocol_hash=hash_of({}))), "'network' is missing in its protocol"),
-        (json.dumps(record())[:-20], "is not a record"),
-        (json.dumps({"format": 1}), "'study' is missing"),
-        ("[]", "is missing"),
-        ("3", "is not a record"),
+        (json.dumps(content | {"fingerprint": "other"}), "it was altered"),
+        (json.dumps(content | {"history": []}), "history"),
+        (json.dumps(content | {"format": 1}), "format.*Received: 1"),
+        (json.dumps({key: value for key, value in content.items() if key != "run"}), "the key 'run' is missing"),
+        (json.dumps(content)[:-20], "Invalid JSON"),
+        (json.dumps(content).replace("0.5", "NaN"), "finite"),
+        ("[]", "should be"),
+        ("3", "should be"),
     ):
         path.write_text(text)
-        with pytest.raises(InputError, match=reason):
+        with pytest.raises(InputError, match=f"n.json is not a RunRecord: .*{reason}.* Move it away") as refusal:
             records.read_record(path)
+        assert len(refusal.value.lines) == 1
 
 
-def test_a_number_that_is_not_finite_is_never_written(tmp_path):
-    with pytest.raises(InputError, match="not finite"):
-        records.write_record(tmp_path / "n.json", record(last={"test_loss": float("nan")}))
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_the_last_epoch_is_the_figure_and_the_best_stands_apart():
-    history = [{"epoch": n, "test_accuracy": accuracy} for n, accuracy in enumerate((0.3, 0.6, 0.5), 1)]
-    assert records.summary_of(history) == {"last": history[2], "best": history[1]}
-    with pytest.raises(InputError):
-        records.summary_of([])
-    with pytest.raises(InputError, match="not finite"):
-        records.summary_of([{"epoch": 1, "test_accuracy": float("nan")}])
+def test_failures_are_read_and_damaged_ones_are_named(tmp_path, record):
+    failure = FailureRecord(run=record.run, reason="made up", attempts=2, log="n.log", finished="2020-01-01")
+    records.write_record(tmp_path / "n.json", failure)
+    assert records.read_failures(tmp_path) == [failure]
+    assert records.read_failures(tmp_path / "nowhere") == []
+    for text in ("{}", "{"):
+        (tmp_path / "n.json").write_text(text)
+        with pytest.raises(InputError, match=r"n\.json is not a FailureRecord: .* Delete it"):
+            records.read_failures(tmp_path)

@@ -23,7 +23,7 @@ def test_a_shuffle_with_the_other_count_undoes_it():
     np.testing.assert_array_equal(np.asarray(ChannelShuffle(4)(ChannelShuffle(3)(values))), values)
 
 
-def test_it_is_a_layer_as_keras_asks():
+def test_the_layer_passes_the_checks_of_keras_itself():
     testing.TestCase().run_layer_test(
         ChannelShuffle,
         init_kwargs={"groups": 3},
@@ -42,9 +42,9 @@ def test_it_is_a_layer_as_keras_asks():
     [
         (0, (1, 4), "`groups` must be an integer of at least 1"),
         (3, (1, 4), "`groups` must divide the channel count. Received: groups=3"),
-        (2, (4,), "rank 2 or more"),
+        (2, (4,), "expected min_ndim=2, found ndim=1"),
     ],
 )
-def test_what_cannot_be_shuffled_is_refused(groups, shape, reason):
+def test_invalid_groups_and_ranks_are_refused(groups, shape, reason):
     with pytest.raises(ValueError, match=reason):
         ChannelShuffle(groups)(np.zeros(shape, "float32"))

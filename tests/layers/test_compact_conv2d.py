@@ -9,7 +9,7 @@ from tests.layers import oracle
 
 # run_layer_test itself hands fit() a generator and leaves shuffle at its default.
 run_layer_test_warning = pytest.mark.filterwarnings("ignore:`shuffle=True` was passed:UserWarning")
-PARTS = ("depthwise", "normalization", "depthwise_activation", "interchannel", "pointwise")
+SUBLAYERS = ("depthwise", "normalization", "depthwise_activation_layer", "interchannel", "pointwise")
 NO_DEFAULT = {
     "filters": 6,
     "kernel_size": (3, 5),
@@ -60,7 +60,7 @@ def built(shape=(2, 7, 6, 8), **arguments):
 def by_hand(layer, inputs, mean=None, variance=None, **arguments):
     """The five steps of a compact convolution with the weights of `layer`, the inner ones in NumPy.
 
-    Everything but the weights comes from the arguments the layer was made with, not from what it made of them.
+    Everything but the weights comes from the arguments of the layer, not from its attributes.
     """
     depthwise = keras.layers.DepthwiseConv2D(
         arguments.get("kernel_size", 3),
@@ -104,6 +104,7 @@ def test_it_is_the_composition_of_its_five_steps(operation, grouping):
         {"depthwise_activation": None},
         {"use_bias": False},
         {"strides": 2},
+        {"strides": (1, 2)},
         {"strides": (2, 2), "padding": "same"},
         {"kernel_size": (3, 5)},
         {"dilation_rate": 2},
@@ -122,11 +123,10 @@ def test_every_argument_of_the_composition_reaches_its_step(arguments):
 
 def test_the_defaults_are_the_sum_of_two_adjacent_channels_after_a_relu():
     layer = CompactConv2D(4, 3)
-    assert (layer.interchannel.compact_factor, layer.interchannel.operation) == (2, "sum")
-    assert layer.interchannel.grouping == "adjacent"
-    assert layer.depthwise_activation.activation is keras.activations.relu
-    assert layer.pointwise.activation is keras.activations.linear
-    assert (layer.depthwise.strides, layer.depthwise.padding) == ((1, 1), "valid")
+    assert (layer.compact_factor, layer.operation, layer.grouping) == (2, "sum", "adjacent")
+    assert layer.depthwise_activation is keras.activations.relu
+    assert layer.activation is keras.activations.linear
+    assert (layer.strides, layer.padding) == ((1, 1), "valid")
 
 
 def test_factor_one_is_a_depthwise_separable_convolution():
@@ -135,6 +135,27 @@ def test_factor_one_is_a_depthwise_separable_convolution():
     normalized = layer.normalization(layer.depthwise(inputs))
     np.testing.assert_allclose(array(layer(inputs)), array(layer.pointwise(keras.ops.relu(normalized))), rtol=1e-5)
     assert layer.pointwise.kernel.shape == (1, 1, 8, 5)
+
+
+@pytest.mark.parametrize("training", [False, True])
+def test_depthwise_features_are_what_the_interchannel_operation_receives(training):
+    layer = built(compact_factor=4, operation="max")
+    before = layer.get_weights()
+    features = layer.depthwise_features(images(), training=training)
+    layer.set_weights(before)
+    assert features.shape == (2, 5, 4, 8)
+    assert array(features).min() == 0
+    outputs = layer.pointwise(layer.interchannel(features))
+    np.testing.assert_array_equal(array(outputs), array(layer(images(), training=training)))
+
+
+def test_depthwise_features_build_the_layer():
+    layer = CompactConv2D(5, 3, name="compact")
+    features = layer.depthwise_features(images())
+    assert layer.weights[0].path == "compact/depthwise/kernel"
+    assert (layer.built, len(layer.weights)) == (True, 8)
+    assert layer(images()).shape == (*features.shape[:-1], 5)
+    assert len(layer.weights) == 8
 
 
 def test_the_activation_is_applied_to_the_output():
@@ -184,29 +205,6 @@ def test_training_moves_the_statistics_by_the_momentum():
     np.testing.assert_allclose(layer.normalization.moving_mean.numpy(), expected, rtol=1e-4, atol=1e-5)
 
 
-def test_regularizers_give_a_loss_each():
-    layer = built(depthwise_regularizer=keras.regularizers.L1(0.1), pointwise_regularizer=keras.regularizers.L2(0.2))
-    depthwise, pointwise = layer.depthwise.kernel.numpy(), layer.pointwise.kernel.numpy()
-    expected = [0.1 * np.abs(depthwise).sum(), 0.2 * np.square(pointwise).sum()]
-    np.testing.assert_allclose(sorted(float(array(loss)) for loss in layer.losses), sorted(expected), rtol=1e-5)
-
-
-def test_initializers_reach_their_weights():
-    layer = CompactConv2D(
-        5,
-        3,
-        depthwise_initializer="ones",
-        pointwise_initializer=keras.initializers.Constant(2),
-        bias_initializer="ones",
-    )
-    layer.build((2, 7, 6, 8))
-    values = {weight.path.split("/", 1)[1]: weight.numpy().ravel() for weight in layer.trainable_weights}
-    assert (values["depthwise/kernel"] == 1).all()
-    assert (values["pointwise/kernel"] == 2).all()
-    assert (values["depthwise/bias"] == 1).all()
-    assert (values["pointwise/bias"] == 1).all()
-
-
 @run_layer_test_warning
 @pytest.mark.parametrize(
     ("arguments", "output_shape", "trainable_weights"),
@@ -230,23 +228,6 @@ def test_the_layer_passes_the_checks_of_keras_itself(arguments, output_shape, tr
         expected_num_non_trainable_weights=2,
         expected_num_losses=2 if arguments is NO_DEFAULT else 0,
     )
-
-
-def test_the_config_holds_every_argument():
-    config = CompactConv2D(**NO_DEFAULT).get_config()
-    assert set(NO_DEFAULT) <= set(config)
-    plain = (str, int, float, bool, tuple)
-    expected = {name: value for name, value in NO_DEFAULT.items() if isinstance(value, plain)}
-    # Initializers are stored as objects, not by their short names.
-    for name in ("depthwise_initializer", "pointwise_initializer", "bias_initializer"):
-        del expected[name]
-    assert {name: config[name] for name in expected} == expected
-    again = CompactConv2D.from_config(config)
-    assert again.get_config() == config
-    assert type(again.depthwise.depthwise_initializer) is keras.initializers.HeNormal
-    assert type(again.pointwise.kernel_initializer) is keras.initializers.HeUniform
-    assert type(again.depthwise.depthwise_regularizer) is keras.regularizers.L1
-    assert type(again.pointwise.kernel_regularizer) is keras.regularizers.L2
 
 
 @pytest.mark.parametrize("depthwise_activation", ["relu", "relu6", None])
@@ -283,15 +264,15 @@ def test_an_empty_batch_gives_an_empty_batch(operation):
 
 
 @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
-def test_a_mixed_policy_reaches_every_part(policy):
+def test_a_mixed_policy_reaches_every_sublayer(policy):
     layer = built(dtype=policy)
-    for name in PARTS:
-        part = getattr(layer, name)
-        assert (part.compute_dtype, part.variable_dtype) == (policy.removeprefix("mixed_"), "float32"), name
+    for name in SUBLAYERS:
+        sublayer = getattr(layer, name)
+        assert (sublayer.compute_dtype, sublayer.variable_dtype) == (policy.removeprefix("mixed_"), "float32"), name
     assert {keras.backend.standardize_dtype(weight.dtype) for weight in layer.weights} == {"float32"}
 
 
-def test_a_mixed_policy_set_globally_reaches_every_part():
+def test_a_mixed_policy_set_globally_reaches_every_sublayer():
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy("mixed_float16")
     try:
@@ -299,7 +280,7 @@ def test_a_mixed_policy_set_globally_reaches_every_part():
         outputs = layer(keras.Input((7, 6, 8)))
     finally:
         keras.config.set_dtype_policy(before)
-    assert {getattr(layer, name).compute_dtype for name in PARTS} == {"float16"}
+    assert {getattr(layer, name).compute_dtype for name in SUBLAYERS} == {"float16"}
     assert outputs.dtype == "float16"
 
 
@@ -319,14 +300,17 @@ def refusal(build):
 
 
 @pytest.mark.parametrize("value", [0, -1, 2.0, True])
-def test_a_factor_that_is_no_positive_integer_is_refused(value):
-    message = refusal(lambda: CompactConv2D(4, 3, value))
-    assert "`compact_factor`" in message
-    assert f"compact_factor={value!r}" in message
+@pytest.mark.parametrize("argument", ["filters", "compact_factor"])
+def test_a_number_that_is_no_positive_integer_is_refused(argument, value):
+    message = refusal(lambda: CompactConv2D(**{"filters": 4, "kernel_size": 3, argument: value}))
+    assert f"`{argument}`" in message
+    assert f"{argument}={value!r}" in message
     assert "integer of at least 1" in message
 
 
-@pytest.mark.parametrize(("argument", "allowed"), [("operation", OPERATIONS), ("grouping", GROUPINGS)])
+@pytest.mark.parametrize(
+    ("argument", "allowed"), [("operation", OPERATIONS), ("grouping", GROUPINGS), ("padding", ("valid", "same"))]
+)
 def test_an_unknown_choice_is_refused(argument, allowed):
     message = refusal(lambda: CompactConv2D(4, 3, **{argument: "other"}))
     assert f"`{argument}`" in message
@@ -334,32 +318,29 @@ def test_an_unknown_choice_is_refused(argument, allowed):
     assert all(repr(name) in message for name in allowed)
 
 
-def test_channels_first_is_refused():
-    message = refusal(lambda: CompactConv2D(4, 3, data_format="channels_first"))
-    assert "`data_format` must be 'channels_last'" in message
-    assert "data_format='channels_first'" in message
-
-
-def test_channels_first_in_the_global_setting_is_refused_and_named():
-    before = keras.config.image_data_format()
-    keras.config.set_image_data_format("channels_first")
-    try:
-        message = refusal(lambda: CompactConv2D(4, 3))
-        explicit = CompactConv2D(4, 3, data_format="channels_last")
-    finally:
-        keras.config.set_image_data_format(before)
-    assert "data_format='channels_first' (from keras.config.image_data_format())" in message
-    parts = (explicit.depthwise, explicit.interchannel, explicit.pointwise)
-    assert {part.data_format for part in parts} == {"channels_last"}
-
-
 @pytest.mark.parametrize("channels", [6, None])
 def test_channels_that_do_not_split_into_groups_are_refused_before_any_weight_is_made(channels):
     layer = CompactConv2D(4, 3, 4)
     message = refusal(lambda: layer(keras.Input((7, 6, channels))))
     expected = ("compact_factor=4", "6 channels", "1, 2, 3, 6") if channels else ("channel count", "Received: None")
-    assert all(part in message for part in expected)
+    assert all(words in message for words in expected)
     assert layer.weights == []
+
+
+def test_inputs_that_are_no_images_are_refused():
+    message = refusal(lambda: CompactConv2D(4, 3)(keras.Input((6, 8))))
+    assert "expected ndim=4, found ndim=3" in message
+
+
+@pytest.mark.parametrize("trainable", [True, False])
+def test_a_frozen_layer_keeps_its_statistics_also_when_made_from_a_config(trainable):
+    layer = CompactConv2D(5, 3)
+    layer.trainable = trainable
+    again = CompactConv2D.from_config(layer.get_config())
+    again.build((2, 7, 6, 8))
+    before = array(again.normalization.moving_mean)
+    again(images(), training=True)
+    assert np.array_equal(array(again.normalization.moving_mean), before) is not trainable
 
 
 def test_the_interchannel_operation_is_the_public_layer():

@@ -36,7 +36,7 @@ def test_windows_average_what_lies_inside(size, strides, height, width):
     np.testing.assert_allclose(ops.convert_to_numpy(pooled), expected, atol=1e-6)
 
 
-def test_it_is_a_layer_as_keras_asks():
+def test_the_layer_passes_the_checks_of_keras_itself():
     testing.TestCase().run_layer_test(
         SameAveragePooling2D,
         init_kwargs={"pool_size": 3, "strides": 2},
@@ -55,9 +55,9 @@ def test_it_is_a_layer_as_keras_asks():
     [
         ((0, 2), (1, 4, 4, 1), "`pool_size` must be an integer of at least 1"),
         ((3, 0), (1, 4, 4, 1), "`strides` must be an integer of at least 1"),
-        ((3, 2), (1, 4, 4), "rank 4"),
+        ((3, 2), (1, 4, 4), "expected ndim=4, found ndim=3"),
     ],
 )
-def test_what_cannot_be_pooled_is_refused(arguments, shape, reason):
+def test_invalid_arguments_and_ranks_are_refused(arguments, shape, reason):
     with pytest.raises(ValueError, match=reason):
         SameAveragePooling2D(*arguments)(np.zeros(shape, "float32"))

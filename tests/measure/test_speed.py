@@ -1,7 +1,9 @@
+import keras
 import numpy as np
 import pytest
 
 from compactnet.errors import InputError
+from compactnet.layers import CompactConv2D
 from compactnet.measure import speed
 from compactnet.measure.speed import Timing
 
@@ -49,3 +51,13 @@ def test_the_operation_is_timed_against_reshape_and_reduce():
     timings = speed.interchannel_operation("max", 2, shape=(2, 3, 3, 4), rounds=2)
     assert list(timings) == ["reshape and reduce", "adjacent", "strided"]
     assert all((timing.seconds > 0).all() for timing in timings.values())
+
+
+def test_layers_are_timed_by_kind_with_composite_layers_opened():
+    pytest.importorskip("tensorflow")
+    inputs = keras.Input((6, 5, 4))
+    outputs = CompactConv2D(8, 3, padding="same")(keras.layers.Conv2D(4, (1, 3), padding="same")(inputs))
+    seconds = speed.seconds_by_kind(keras.Model(inputs, outputs), batch_size=2, rounds=2)
+    names = {"Conv2D 1x3", "DepthwiseConv2D", "BatchNormalization", "InterchannelPooling", "Conv2D 1x1"}
+    assert names <= set(seconds)
+    assert list(seconds.values()) == sorted(seconds.values(), reverse=True)

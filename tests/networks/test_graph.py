@@ -7,7 +7,6 @@ from compactnet.layers import CompactConv2D
 from compactnet.networks import VGG8, Compact, MobileNetV1, NetworkSpec, ResNet50, Separable, build
 from compactnet.networks.graph import JOINT, flatten, nodes
 
-# What joins the name of a composite layer and that of its part in a flat model.
 PARTS = ["depthwise", "normalization", "depthwise_activation", "interchannel", "pointwise"]
 
 
@@ -129,12 +128,12 @@ def samples_for(model):
     return np.random.default_rng(1).normal(size=(2, *model.input_shape[1:])).astype("float32")
 
 
-def leaves(layer, name=None):
+def innermost(layer, name=None):
     """Yield (name in the flat model, layer) for each layer inside `layer` that holds no other."""
     for part in layer._layers:
         path = part.name if name is None else f"{name}{JOINT}{part.name}"
         if part._layers:
-            yield from leaves(part, path)
+            yield from innermost(part, path)
         else:
             yield path, part
 
@@ -142,7 +141,7 @@ def leaves(layer, name=None):
 def assert_computes_the_same(flat, model, **arguments):
     # By name: a flat model lists its weights in the order of its graph, which need not be that of the model.
     randomize(model)
-    given = dict(leaves(model))
+    given = dict(innermost(model))
     assert {name for name, layer in given.items() if layer.weights} == {
         layer.name for layer in flat.layers if layer.weights
     }
@@ -180,7 +179,7 @@ def nested_model():
     return keras.Model(samples, outputs, name="nested")
 
 
-def test_a_compact_convolution_is_laid_open_part_by_part():
+def test_a_compact_convolution_is_opened_part_by_part():
     flat = flatten(around(CompactConv2D(4, 3, name="compact")))
     assert names(flat)[1:] == [f"compact{JOINT}{part}" for part in PARTS]
 
@@ -188,10 +187,16 @@ def test_a_compact_convolution_is_laid_open_part_by_part():
 @pytest.mark.parametrize(
     "spec",
     [
-        NetworkSpec("test", VGG8(width=0.125, padding="same"), Compact(4, "max")),
-        NetworkSpec("test", ResNet50(width=0.125), Compact(4)),
-        NetworkSpec("test", MobileNetV1(width=0.125), Compact(4, "average")),
-        NetworkSpec("test", VGG8(width=0.125, padding="same"), Separable()),
+        NetworkSpec(
+            title="test",
+            skeleton=VGG8(width=0.125, padding="same"),
+            convolution=Compact(compact_factor=4, operation="max"),
+        ),
+        NetworkSpec(title="test", skeleton=ResNet50(width=0.125), convolution=Compact(compact_factor=4)),
+        NetworkSpec(
+            title="test", skeleton=MobileNetV1(width=0.125), convolution=Compact(compact_factor=4, operation="average")
+        ),
+        NetworkSpec(title="test", skeleton=VGG8(width=0.125, padding="same"), convolution=Separable()),
     ],
     ids=lambda spec: f"{spec.skeleton.kind}-{spec.convolution.kind}",
 )
@@ -289,7 +294,7 @@ def test_parts_called_in_another_order_than_they_were_made_are_told_apart_by_the
     assert_computes_the_same(flat, model)
 
 
-def test_a_sequential_model_is_laid_open():
+def test_a_sequential_model_is_opened():
     layers = [keras.Input((6, 6, 4)), CompactConv2D(4, 3, name="compact"), keras.layers.ReLU(name="relu")]
     flat = flatten(keras.Sequential(layers))
     assert names(flat)[1:] == [*(f"compact{JOINT}{part}" for part in PARTS), "relu"]
@@ -300,14 +305,14 @@ def test_a_flat_sequential_model_is_called_as_the_model_is():
     assert_computes_the_same(flatten(model), model)
 
 
-def test_a_composite_without_a_build_method_is_laid_open():
+def test_a_composite_without_a_build_method_is_opened():
     model = around(WithoutBuild(4))
     flat = flatten(model)
     assert composites(flat) == []
     assert_computes_the_same(flat, model)
 
 
-def test_a_composite_that_makes_its_sublayers_in_build_is_laid_open(monkeypatch):
+def test_a_composite_that_makes_its_sublayers_in_build_is_opened(monkeypatch):
     passes, clone_model = [], keras.models.clone_model
 
     def counted(*args, **kwargs):
@@ -322,7 +327,7 @@ def test_a_composite_that_makes_its_sublayers_in_build_is_laid_open(monkeypatch)
     assert_computes_the_same(flat, model)
 
 
-def test_a_composite_called_by_keyword_is_laid_open():
+def test_a_composite_called_by_keyword_is_opened():
     inputs = keras.Input((6, 6, 4))
     model = keras.Model(inputs, CompactConv2D(4, 3)(inputs=inputs))
     assert_computes_the_same(flatten(model), model)
@@ -345,7 +350,7 @@ def test_no_wrapper_loses_a_weight(layer):
     assert flatten(model).count_params() == model.count_params()
 
 
-def test_attention_is_laid_open():
+def test_attention_is_opened():
     inputs = keras.Input((5, 4))
     model = keras.Model(inputs, keras.layers.MultiHeadAttention(2, 3)(inputs, inputs))
     flat = flatten(model)
@@ -388,7 +393,7 @@ class Subclassed(keras.Model):
 
 
 @pytest.mark.parametrize("other", [Subclassed(), keras.layers.Dense(2), None], ids=lambda other: type(other).__name__)
-def test_what_is_no_functional_model_is_refused(other):
+def test_a_model_that_is_not_functional_is_refused(other):
     message = refusal(other)
     assert f"Received: {type(other).__name__}" in message
     assert "functional" in message

@@ -1,54 +1,78 @@
-"""The page and the figures: of no records, one run a cell, failed cells, and everything; in a browser too."""
+"""The page and the figures: without records, with one run per network, with failed runs, complete, in a browser."""
 
-import json
 import re
 import shutil
 
 import pytest
 
 from compactnet.experiments.config import load_shipped
-from compactnet.report.counts import Counts
+from compactnet.measure.counts import CountCache
 from compactnet.report.figures import FIGURES, write_figures
 from compactnet.report.page import write_page
-from compactnet.report.paper_tables import fill_readme
-from compactnet.report.tables import read_sources, write_tables
-from tests.report.made_up import complete
+from compactnet.report.readme import fill_readme
+from compactnet.report.sources import read_sources, repository_sources
+from compactnet.report.tables import write_tables
+from compactnet.schema import RunRecord
+from tests.report.factories import fill_results, write
 
 TITLE = "MADE-UP RECORDS OF A TEST"
 ACCURACY_COLUMNS = 12
-PAPER_CELLS = {"table3": ("asc",), "table4": ("sed", "sed-10fold", "ic", "ic-224")}
+PAPER_TABLES = {"table3": ("asc",), "table4": ("sed", "sed-10fold", "ic", "ic-224")}
 
 
 @pytest.fixture(scope="module")
-def configs(repository):
+def experiments(repository):
     return load_shipped(repository / "configs")
 
 
 @pytest.fixture(scope="module")
-def papers(configs):
-    return [config for config in configs if config.table]
+def papers(experiments):
+    return [experiment for experiment in experiments if experiment.table]
 
 
 @pytest.fixture(scope="module")
-def report(repository, configs):
-    """Write tables, figures and page of a folder, and return the page's text."""
+def images(papers):
+    return [experiment for experiment in papers if experiment.name == "ic"]
 
-    def write(folder):
-        counts = Counts(repository / "results" / "complexity.csv")
-        sources = read_sources(folder, configs, repository / "results" / "paper", counts)
+
+@pytest.fixture(scope="module")
+def read(repository, experiments):
+    def read_it(folder):
+        counts = CountCache(repository / "results" / "complexity.csv")
+        return read_sources(folder, experiments, repository / "results" / "paper", counts)
+
+    return read_it
+
+
+@pytest.fixture(scope="module")
+def page_of(read):
+    """Write the page of a folder, without figures, and return its text."""
+
+    def write_it(folder):
+        return write_page(folder, read(folder), TITLE).read_text()
+
+    return write_it
+
+
+@pytest.fixture(scope="module")
+def write_everything(read):
+    """Write tables, figures and page of a folder."""
+
+    def write_them(folder):
+        sources = read(folder)
         write_tables(folder, sources)
         write_figures(folder, sources)
-        return write_page(folder, sources, TITLE).read_text()
+        write_page(folder, sources, TITLE)
 
-    return write
+    return write_them
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory, papers, report):
-    """A folder with a record for every cell of the paper's studies, and its page."""
+def whole(tmp_path_factory, papers, write_everything):
+    """A folder with a record of every run of the paper's experiments, and all that is made of them."""
     folder = tmp_path_factory.mktemp("whole")
-    complete(folder, papers)
-    report(folder)
+    fill_results(folder, papers, epochs=None)
+    write_everything(folder)
     return folder
 
 
@@ -68,10 +92,10 @@ def test_complete_records_fill_every_cell_and_every_figure(whole):
     for name in FIGURES:
         assert (whole / f"{name}.png").read_bytes().startswith(b"\x89PNG")
         assert f'<figure id="{name}">' in text
-    assert "Not here: figure" not in text
+    assert "Missing: figure" not in text
     assert "No run follows" not in text
-    for name, studies in PAPER_CELLS.items():
-        sections = body_rows(text, name)[-len(studies) :]
+    for name, experiments in PAPER_TABLES.items():
+        sections = body_rows(text, name)[-len(experiments) :]
         for rows in sections:
             assert len(rows) == {"table3": 13, "table4": 24}[name]
             for row in rows:
@@ -91,74 +115,82 @@ def test_every_record_is_behind_a_cell_and_the_page_is_small(whole, papers):
     assert len(text) < 3_000_000
     opened = set(re.findall(r'popovertarget="([^"]+)"', text))
     assert opened == set(re.findall(r'<div popover id="([^"]+)"', text))
-    planned = sum(len(config.networks) * len(config.seeds) * len(config.data.parts()) for config in papers)
-    assert len(re.findall(r"<h4>Seed ", text)) == planned
-    assert len(re.findall(r'popover id="session-', text)) == len(list((whole / "records" / "speed").iterdir()))
+    assert len(re.findall(r"<h4>Seed ", text)) == sum(len(experiment.runs()) for experiment in papers)
+    assert len(re.findall(r'popover id="benchmark-', text)) == len(list((whole / "records" / "speed").iterdir()))
     assert "http://" not in text.replace("http://www.w3.org", "")
     assert "https://" not in text
 
 
-def test_the_same_records_give_the_same_bytes(whole, report):
+def test_the_config_of_runs_lacks_what_differs_between_them(whole):
+    text = (whole / "report.html").read_text()
+    shown = {
+        name: text[text.index("<table>", text.index(f"experiment {name}</h3>")) :].partition("</table>")[0]
+        for name in ("sed", "sed-10fold")
+    }
+    for config in shown.values():
+        assert "<td>training.epochs</td><td>100</td>" in config
+        assert "<td>seed</td>" not in config
+    assert "<td>data.test_folds</td><td>[10]</td>" in shown["sed"]
+    assert "test_folds" not in shown["sed-10fold"]
+
+
+def test_the_same_records_give_the_same_bytes(whole, write_everything):
     before = {path.name: path.read_bytes() for path in whole.iterdir() if path.is_file()}
-    report(whole)
+    write_everything(whole)
     after = {path.name: path.read_bytes() for path in whole.iterdir() if path.is_file()}
     assert before == after
 
 
-def test_no_records_at_all_give_a_page_that_says_so(tmp_path, report):
-    text = report(tmp_path)
-    assert "No run follows its config's protocol yet" in text
-    assert "Not here: figure3, figure4, figure5, figure6, figure7." in text
+def test_without_records_the_page_says_so(tmp_path, write_everything):
+    write_everything(tmp_path)
+    text = (tmp_path / "report.html").read_text()
+    assert "No run follows its config yet" in text
+    assert "Missing: figure3, figure4, figure5, figure6, figure7." in text
     assert "popovertarget" not in text
     assert "not enough runs" in text
     assert body_rows(text, "table3")[0][0][0] == "VGG-8"
     assert not list(tmp_path.glob("figure*"))
 
 
-def test_one_run_a_cell_has_no_interval(tmp_path, papers, report):
-    images = [config for config in papers if config.name == "ic"]
-    complete(tmp_path, images, seeds=1)
-    text = report(tmp_path)
+def test_one_run_has_no_interval(tmp_path, images, page_of):
+    fill_results(tmp_path, images, seeds=1)
+    text = page_of(tmp_path)
     (rows,) = [rows for rows in body_rows(text, "table4") if len(rows[0]) == ACCURACY_COLUMNS and rows[0][3]]
     for row in rows:
-        _, _, _, ours, deviation, runs, difference, low, high, _, cells, _ = row
+        _, _, _, ours, std, runs, difference, low, high, _, done, _ = row
         assert ours
         assert difference
-        assert (deviation, runs, low, high) == ("", "1", "", "")
-        assert cells == "1 of 5"
+        assert (std, runs, low, high) == ("", "1", "", "")
+        assert done == "1 of 5"
     assert 'class="number unknown"' in text
     assert {row[3] for row in body_rows(text, "guidelines")[0]} == {"not enough runs"}
 
 
-def test_cells_that_failed_are_named(tmp_path, papers, report):
-    images = [config for config in papers if config.name == "ic"]
-    complete(tmp_path, images, keep=lambda cell: cell.network != "vgg8", failed=lambda cell: cell.seed > 2)
-    text = report(tmp_path)
-    assert "Cells that failed" in text
-    assert text.count("ic, vgg8, seed 3: FloatingPointError: made up (2 attempts") == 1
+def test_failed_runs_are_listed(tmp_path, images, page_of):
+    fill_results(tmp_path, images, keep=lambda run: run.network.name != "vgg8", failed=lambda run: run.seed > 2)
+    text = page_of(tmp_path)
+    assert "Failed runs" in text
+    assert text.count("ic, vgg8 seed 3: FloatingPointError: made up (2 attempts") == 1
     assert "0 of 5, 2 failed" in text
     assert "115 of 120" in text
 
 
-def test_what_records_say_is_text_and_no_code(tmp_path, papers, report):
-    images = [config for config in papers if config.name == "ic"]
-    complete(tmp_path, images, seeds=1)
+def test_what_records_contain_is_text_and_no_code(tmp_path, images, page_of):
+    fill_results(tmp_path, images, seeds=1)
     path = next((tmp_path / "records" / "ic").glob("vgg8-*.json"))
-    made = json.loads(path.read_text())
-    made["environment"]["processor"] = "<script>alert(1)</script>"
-    path.write_text(json.dumps(made))
-    text = report(tmp_path)
+    record = RunRecord.model_validate_json(path.read_text())
+    environment = record.environment.model_copy(update={"processor": "<script>alert(1)</script>"})
+    write(path, record.model_copy(update={"environment": environment}))
+    text = page_of(tmp_path)
     assert "<script>alert" not in text
     assert "&lt;script&gt;alert(1)" in text
 
 
-def test_the_committed_page_and_readme_are_what_the_committed_records_give(tmp_path, repository, configs):
+def test_the_committed_page_and_readme_are_what_the_committed_records_give(tmp_path, repository):
     (tmp_path / "records").symlink_to(repository / "results" / "records")
     for path in (repository / "results").glob("figure*"):
         (tmp_path / path.name).symlink_to(path)
-    sources = read_sources(
-        tmp_path, configs, repository / "results" / "paper", Counts(repository / "results" / "complexity.csv")
-    )
+    sources = repository_sources(repository, tmp_path)
     committed = (repository / "results" / "report.html").read_text()
     assert write_page(tmp_path, sources).read_text() == committed, "run `make report`"
     readme = tmp_path / "README.md"

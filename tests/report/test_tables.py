@@ -1,42 +1,68 @@
-"""Tables from made-up records; the figures in them are invented and say so in nothing but this file."""
+"""Tables of made-up records, whose values are invented."""
 
 import csv
+import math
+import re
 
 import pytest
 
 from compactnet.data import dcase2019, urbansound8k
 from compactnet.errors import InputError
-from compactnet.experiments.config import load_config, load_shipped
-from compactnet.measure import CONVENTION
-from compactnet.networks import CATALOGUE
+from compactnet.experiments.config import load_experiment
+from compactnet.measure import CONVENTION, complexity
+from compactnet.measure.conventions import ASC_INPUT
+from compactnet.measure.counts import CountCache
+from compactnet.networks import CATALOGUE, build
 from compactnet.report import published
-from compactnet.report.counts import Counts
-from compactnet.report.paper_tables import accuracy
-from compactnet.report.tables import read_sources, sort_records, write_tables
-from tests.report.made_up import record as made_up
+from compactnet.report.comparison import accuracy
+from compactnet.report.sources import read_sources, repository_sources, sort_records
+from compactnet.report.tables import PAPER_TABLES, select_tables, write_tables
+from compactnet.report.tables.table2 import TRIED
+from tests.report.factories import run_record, write
 
 
 @pytest.fixture(scope="module")
-def ic(repository):
-    return load_config(repository / "configs" / "ic.yaml")
+def load(repository):
+    """Load a shipped experiment, such as "ic", with changes."""
+
+    def load_it(name, *changes):
+        return load_experiment(repository / "configs" / f"{name}.yaml", changes)
+
+    return load_it
+
+
+@pytest.fixture(scope="module")
+def ic(load):
+    return load("ic")
+
+
+@pytest.fixture(scope="module")
+def asc(load):
+    return load("asc")
+
+
+@pytest.fixture(scope="module")
+def sed(load):
+    return load("sed")
 
 
 @pytest.fixture
-def write(tmp_path, repository):
-    """Write the tables of some records and return the folder they are in."""
-    import json
+def tables_of(tmp_path, repository):
+    """Write the tables of some records and return their folder."""
 
-    def write_them(records, configs, **options):
-        for index, record in enumerate(records):
-            path = tmp_path / "records" / record["study"] / f"{index}.json"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(json.dumps(record))
-        counts = Counts(repository / "results" / "complexity.csv")
-        sources = read_sources(tmp_path, configs, repository / "results" / "paper", counts)
-        write_tables(tmp_path, sources, **options)
+    def write_them(records, experiments, paper=()):
+        for number, record in enumerate(records):
+            write(tmp_path / "records" / record.run.experiment / f"{number}.json", record)
+        counts = CountCache(repository / "results" / "complexity.csv")
+        sources = read_sources(tmp_path, experiments, repository / "results" / "paper", counts)
+        write_tables(tmp_path, sources, select_tables(paper))
         return tmp_path
 
     return write_them
+
+
+def sort(records, *experiments):
+    return sort_records(records, {run.key: run for experiment in experiments for run in experiment.runs()})
 
 
 def rows(path):
@@ -44,20 +70,20 @@ def rows(path):
         return {row["network"]: row for row in csv.DictReader(file)}
 
 
-def test_accuracy_is_the_mean_of_the_last_epochs_with_the_sample_deviation(ic):
-    runs = [made_up(ic, "xvgg8", seed, last, best=0.9) for seed, last in enumerate((0.80, 0.82, 0.84))]
-    figures = accuracy(runs)
-    assert figures.mean == pytest.approx(82)
-    assert figures.std == pytest.approx(2)
-    assert figures.runs == 3
+def test_accuracy_is_the_mean_of_the_last_epochs_with_the_std_of_a_sample(ic):
+    runs = [run_record(ic, "xvgg8", seed, last, best=0.9) for seed, last in enumerate((0.80, 0.82, 0.84))]
+    found = accuracy(runs)
+    assert found.mean == pytest.approx(82)
+    assert found.std == pytest.approx(2)
+    assert found.runs == 3
     assert accuracy(runs, "best").mean == pytest.approx(90)
     assert accuracy(runs[:1]).std is None
     assert accuracy([]) is None
 
 
-def test_table4_sets_ours_beside_the_papers_and_leaves_the_rest_empty(ic, write):
-    records = [made_up(ic, "xvgg8", seed, last) for seed, last in enumerate((0.85, 0.86))]
-    table = rows(write(records, [ic], paper_tables=("table4",)) / "table4.csv")
+def test_table4_has_our_values_next_to_the_papers_and_leaves_the_rest_empty(ic, tables_of):
+    records = [run_record(ic, "xvgg8", seed, last) for seed, last in enumerate((0.85, 0.86))]
+    table = rows(tables_of(records, [ic], ["table4"]) / "table4.csv")
     assert len(table) == 24
     assert table["xvgg8"]["ic_accuracy_published"] == "85.18"
     assert table["xvgg8"]["ic_accuracy"] == "85.50"
@@ -69,18 +95,18 @@ def test_table4_sets_ours_beside_the_papers_and_leaves_the_rest_empty(ic, write)
     assert low < -4
     assert high > 4
     assert (low + high) / 2 == pytest.approx(0.32, abs=0.01)
-    assert table["xvgg8"]["ic_cells"] == "2 of 5"
+    assert table["xvgg8"]["ic_runs_done"] == "2 of 5"
     assert table["xvgg8"]["ic_samples"] == "60,000 of 60,000"
-    assert table["vgg8"]["ic_cells"] == "0 of 5"
+    assert table["vgg8"]["ic_runs_done"] == "0 of 5"
     assert table["vgg8"]["ic_samples"] == table["vgg8"]["ic_accuracy_difference_low"] == ""
     assert table["xvgg8"]["ic_accuracy_best_epoch"] == "95.00"
     assert table["vgg8"]["ic_accuracy_published"] == "87.58"
     assert table["vgg8"]["ic_accuracy"] == table["vgg8"]["ic_runs"] == table["vgg8"]["ic_accuracy_difference"] == ""
 
 
-def test_a_run_of_fewer_epochs_never_stands_beside_the_paper(ic, write, repository):
-    short = load_config(repository / "configs" / "ic.yaml", ["training.epochs=3"])
-    folder = write([made_up(short, "xvgg8", last=0.1234)], [ic], paper_tables=("table4",))
+def test_a_run_of_fewer_epochs_is_never_in_a_table_of_the_paper(ic, tables_of, load):
+    short = load("ic", "training.epochs=3")
+    folder = tables_of([run_record(short, "xvgg8", last=0.1234)], [ic], ["table4"])
     assert rows(folder / "table4.csv")["xvgg8"]["ic_accuracy"] == ""
     assert "12.34" not in (folder / "table4.md").read_text()
     reduced = rows(folder / "reduced_budget.csv")["xvgg8"]
@@ -88,62 +114,71 @@ def test_a_run_of_fewer_epochs_never_stands_beside_the_paper(ic, write, reposito
     assert reduced["epochs"] == "3"
     assert reduced["changed_from_the_config"] == "training.epochs=3"
     assert reduced["training_samples"] == "50000 of 50000"
-    assert "may be read beside the paper" in (folder / "reduced_budget.md").read_text()
+    assert "Do not compare these" in (folder / "reduced_budget.md").read_text()
 
 
 @pytest.mark.parametrize("change", ["data.train_samples=100", "training.batch_size=64", "skeletons.vgg8.width=0.5"])
-def test_any_other_budget_or_network_is_kept_apart_too(ic, repository, change):
-    changed = load_config(repository / "configs" / "ic.yaml", [change])
-    members, others = sort_records([made_up(changed, "xvgg8")], [ic])
+def test_any_other_budget_or_network_is_separated_too(ic, load, change):
+    members, others = sort([run_record(load("ic", change), "xvgg8")], ic)
     assert members["ic"] == []
     assert len(others) == 1
 
 
-def test_other_data_than_the_official_ones_are_kept_apart(ic):
-    members, others = sort_records([made_up(ic, "xvgg8", content="something else")], [ic])
+def test_other_data_than_the_official_ones_are_separated(ic):
+    members, others = sort([run_record(ic, "xvgg8", fingerprint="something else")], ic)
     assert members["ic"] == []
     assert len(others) == 1
 
 
-def test_runs_on_another_backend_or_thread_count_are_the_configs_and_count_once(ic, repository, monkeypatch):
-    first = made_up(ic, "xvgg8", last=0.5, finished="2020-01-01")
+def test_runs_on_another_backend_or_thread_count_follow_the_config_and_count_once(ic, load, monkeypatch):
+    first = run_record(ic, "xvgg8", last=0.5, finished="2020-01-01")
     monkeypatch.setenv("KERAS_BACKEND", "jax")
-    eight = load_config(repository / "configs" / "ic.yaml", ["threads=8"])
-    second = made_up(eight, "xvgg8", last=0.6, finished="2020-01-02")
-    members, others = sort_records([second, first], [ic])
-    assert [record["last"]["test_accuracy"] for record in members["ic"]] == [0.6]
+    second = run_record(load("ic", "threads=8"), "xvgg8", last=0.6, finished="2020-01-02")
+    members, others = sort([second, first], ic)
+    assert [record.last.test_accuracy for record in members["ic"]] == [0.6]
     assert others == []
 
 
-def test_generated_data_have_a_table_of_their_own_that_says_so(ic, write, repository):
-    sample = load_config(repository / "configs" / "sample" / "ic.yaml")
-    folder = write(
-        [made_up(sample, "xvgg8", content="generated"), made_up(ic, "xvgg8")], [ic], paper_tables=("table4",)
-    )
-    text = (folder / "generated_data.md").read_text()
-    assert text.startswith("# Generated data")
+def test_generated_data_have_their_own_table_that_says_so(ic, tables_of, load):
+    records = [run_record(load("sample/ic"), "xvgg8", fingerprint="generated"), run_record(ic, "xvgg8")]
+    folder = tables_of(records, [ic], ["table4"])
+    assert (folder / "generated_data.md").read_text().startswith("# Generated data")
     assert rows(folder / "generated_data.csv")["xvgg8"]["data"] == "CIFAR-10 layout, generated data"
     assert rows(folder / "table4.csv")["xvgg8"]["ic_runs"] == "1"
     assert not (folder / "reduced_budget.md").exists()
 
 
-def test_an_ablation_has_its_own_table(write, repository):
-    config = load_config(repository / "configs" / "ablations" / "grouping.yaml")
-    folder = write([made_up(config, "compact_vgg_sum_c2_adjacent")], [config], paper_tables=())
-    assert "compact_vgg_sum_c2_adjacent" in rows(folder / "study_grouping.csv")
+def test_a_table_of_an_ablation_counts_its_networks_and_has_the_accuracies_of_its_runs(tables_of, load):
+    grouping = load("ablations/grouping")
+    folder = tables_of([run_record(grouping, "compact_vgg_sum_c2_adjacent")], [grouping])
+    table = rows(folder / "experiment_grouping.csv")
+    assert list(table) == [network.name for network in grouping.networks]
+    counted = complexity(build(grouping.networks[1], (32, 32, 3), 10))
+    for name in ("compact_vgg_sum_c2", "compact_vgg_sum_c2_adjacent"):
+        assert table[name]["parameters"] == str(counted.params)
+        assert table[name]["mflops"] == f"{counted.flops / 1e6:.2f}"
+    done = table["compact_vgg_sum_c2_adjacent"]
+    assert (done["accuracy_last_epoch_percent"], done["runs_done"], done["samples"]) == (
+        "80.00",
+        "1 of 3",
+        "60,000 of 60,000",
+    )
+    assert table["compact_vgg_sum_c2"]["accuracy_last_epoch_percent"] == ""
+    assert table["compact_vgg_sum_c2"]["runs_done"] == "0 of 3"
+    assert "32x32x3 inputs" in (folder / "experiment_grouping.md").read_text()
     assert not (folder / "table4.md").exists()
 
 
-def test_a_table_without_rows_goes_away(ic, write, repository):
-    (write([], [ic], paper_tables=("table4",)) / "reduced_budget.csv").write_text("left over")
-    assert not (write([], [ic], paper_tables=("table4",)) / "reduced_budget.csv").exists()
+def test_a_table_without_rows_is_removed(ic, tables_of):
+    (tables_of([], [ic], ["table4"]) / "reduced_budget.csv").write_text("left over")
+    assert not (tables_of([], [ic], ["table4"]) / "reduced_budget.csv").exists()
 
 
-def test_the_published_convention_reproduces_all_48_figures_of_table4(write, repository, ic):
-    table = rows(write([], [ic], paper_tables=("table4",)) / "table4.csv")
-    figures = [(name, task) for name in table for task in ("sed", "ic")]
-    assert len(figures) == 48
-    for name, task in figures:
+def test_the_published_convention_reproduces_all_48_values_of_table4(ic, tables_of):
+    table = rows(tables_of([], [ic], ["table4"]) / "table4.csv")
+    values = [(name, task) for name in table for task in ("sed", "ic")]
+    assert len(values) == 48
+    for name, task in values:
         row = table[name]
         difference = float(row[f"{task}_mflops_published_convention"]) - float(row[f"{task}_mflops_published"])
         assert abs(difference) < 0.1, (name, task)
@@ -151,22 +186,22 @@ def test_the_published_convention_reproduces_all_48_figures_of_table4(write, rep
 
 
 def test_committed_tables_are_what_the_committed_records_give(repository, tmp_path):
-    configs = load_shipped(repository / "configs")
-    (tmp_path / "records").symlink_to(repository / "results" / "records")
-    (tmp_path / "README.md").write_bytes((repository / "results" / "README.md").read_bytes())
-    counts = Counts(repository / "results" / "complexity.csv")
-    written = write_tables(tmp_path, read_sources(tmp_path, configs, repository / "results" / "paper", counts))
-    assert (tmp_path / "README.md").read_bytes() == (repository / "results" / "README.md").read_bytes()
+    results = repository / "results"
+    (tmp_path / "records").symlink_to(results / "records")
+    (tmp_path / "README.md").write_bytes((results / "README.md").read_bytes())
+    written = write_tables(tmp_path, repository_sources(repository, tmp_path))
+    assert (tmp_path / "README.md").read_bytes() == (results / "README.md").read_bytes()
+    names = {path.stem for path in results.glob("*.md")} - {"README"}
+    assert set(written) == names, "run `make tables`, and remove tables that are no longer written"
     for name in written:
         for ending in ("csv", "md"):
             made = (tmp_path / f"{name}.{ending}").read_text()
-            assert made == (repository / "results" / f"{name}.{ending}").read_text(), f"run `make tables`: {name}"
+            assert made == (results / f"{name}.{ending}").read_text(), f"run `make tables`: {name}"
 
 
-def test_rows_that_differ_in_a_setting_say_which(ic, write, repository):
+def test_rows_that_differ_in_a_setting_say_which(ic, tables_of, load):
     changes = ["data.resize_to=[64, 64]", "skeletons.vgg8.width=0.5", "skeletons.vgg8.global_pooling=max"]
-    changed = [load_config(repository / "configs" / "ic.yaml", [change]) for change in changes]
-    folder = write([made_up(config, "xvgg8") for config in changed], [ic], paper_tables=())
+    folder = tables_of([run_record(load("ic", change), "xvgg8") for change in changes], [ic])
     with (folder / "reduced_budget.csv").open(newline="") as file:
         assert {row["changed_from_the_config"] for row in csv.DictReader(file)} == {
             "data.resize_to=[64, 64]",
@@ -175,71 +210,45 @@ def test_rows_that_differ_in_a_setting_say_which(ic, write, repository):
         }
 
 
-def test_one_seed_on_two_thread_counts_is_one_run(ic, write, repository):
-    changes = [["training.epochs=3", "threads=1"], ["training.epochs=3", "threads=2"]]
-    records = [made_up(load_config(repository / "configs" / "ic.yaml", change), "xvgg8") for change in changes]
-    assert rows(write(records, [ic], paper_tables=()) / "reduced_budget.csv")["xvgg8"]["runs"] == "1"
+def test_one_seed_on_two_thread_counts_is_one_run(ic, tables_of, load):
+    records = [run_record(load("ic", "training.epochs=3", f"threads={threads}"), "xvgg8") for threads in (1, 2)]
+    assert rows(tables_of(records, [ic]) / "reduced_budget.csv")["xvgg8"]["runs"] == "1"
 
 
-def test_a_study_whose_config_is_not_at_hand_is_not_called_by_anothers(ic, write, repository):
-    config = load_config(repository / "configs" / "ablations" / "grouping.yaml")
-    folder = write([made_up(config, "compact_vgg_sum_c2")], [ic], paper_tables=("table4",))
+def test_runs_on_other_data_are_not_averaged(ic, tables_of, load):
+    short = load("ic", "training.epochs=3")
+    records = [run_record(short, "xvgg8", seed, fingerprint=f"data {seed}") for seed in (0, 1)]
+    with (tables_of(records, [ic]) / "reduced_budget.csv").open(newline="") as file:
+        assert [row["runs"] for row in csv.DictReader(file)] == ["1", "1"]
+
+
+def test_a_run_of_an_unknown_experiment_is_not_compared_with_another(ic, tables_of, load):
+    folder = tables_of([run_record(load("ablations/grouping"), "compact_vgg_sum_c2")], [ic], ["table4"])
     row = rows(folder / "reduced_budget.csv")["compact_vgg_sum_c2"]
-    assert row["changed_from_the_config"] == "(its config is not at hand)"
+    assert row["changed_from_the_config"] == "(its config is unknown)"
 
 
-def test_every_table_names_its_convention(ic, write):
-    folder = write([], [ic])
-    for name in ("table1", "table2", "table3", "table4"):
+def test_every_table_of_the_paper_names_its_convention(ic, tables_of):
+    folder = tables_of([], [ic], PAPER_TABLES)
+    for name in PAPER_TABLES:
         assert CONVENTION in (folder / f"{name}.csv").read_text()
         assert CONVENTION in (folder / f"{name}.md").read_text()
 
 
-def test_counts_are_kept_and_a_changed_network_is_counted_again(tmp_path, repository):
-    committed = repository / "results" / "complexity.csv"
-    path = tmp_path / "complexity.csv"
-    path.write_text(committed.read_text().replace("220970", "123"))
-    shape = (128, 512, 1)
-    spec = CATALOGUE["mobilenet_v1_025"]
-    assert Counts(path).get("mobilenet_v1_025", spec, shape).params == 123
-    counts = Counts(path, recount=True)
-    assert counts.get("mobilenet_v1_025", spec, shape).params == 220_970
-    counts.save()
-    assert Counts(path).get("mobilenet_v1_025", spec, shape).params == 220_970
-    path.write_text("network,input\na,b\n")
-    with pytest.raises(InputError, match="not a table of counts"):
-        Counts(path)
-
-
 def test_every_row_of_the_paper_has_its_network(repository):
-    for table in ("table1", "table2", "table3", "table4"):
-        for model in published.read(repository / "results" / "paper", table)["model"]:
-            assert published.network_of(model) in CATALOGUE
+    for table in PAPER_TABLES:
+        for name in published.networks(repository / "results" / "paper", table):
+            assert name in CATALOGUE
     with pytest.raises(InputError, match=r"nowhere/table1\.csv are missing"):
         published.read("nowhere", "table1")
-
-
-@pytest.fixture(scope="module")
-def asc(repository):
-    return load_config(repository / "configs" / "asc.yaml")
-
-
-@pytest.fixture(scope="module")
-def sed(repository):
-    return load_config(repository / "configs" / "sed.yaml")
-
-
-@pytest.fixture(scope="module")
-def ten_folds(repository):
-    return load_config(repository / "configs" / "sed-10fold.yaml")
 
 
 SCENES, EVENTS = f"{dcase2019.OFFICIAL_METADATA}:content", f"{urbansound8k.OFFICIAL_METADATA}:content"
 
 
-def test_table3_sets_ours_beside_the_papers(asc, write):
-    records = [made_up(asc, "resnet50", seed, last, content=SCENES) for seed, last in enumerate((0.66, 0.68))]
-    folder = write(records, [asc], paper_tables=("table3",))
+def test_table3_has_our_values_next_to_the_papers(asc, tables_of):
+    records = [run_record(asc, "resnet50", seed, last, fingerprint=SCENES) for seed, last in enumerate((0.66, 0.68))]
+    folder = tables_of(records, [asc], ["table3"])
     table = rows(folder / "table3.csv")
     assert len(table) == 13
     assert table["resnet50"]["asc_accuracy_published"] == "66.44"
@@ -249,36 +258,45 @@ def test_table3_sets_ours_beside_the_papers(asc, write):
     assert abs(float(table["resnet50"]["mflops_difference"])) < 0.06
     assert table["vgg8"]["asc_accuracy"] == ""
     assert "TAU Urban Acoustic Scenes 2019, fold 1 (configs/asc.yaml)" in (folder / "table3.md").read_text()
-    assert not (folder / "study_asc.md").exists()
+    assert not (folder / "experiment_asc.md").exists()
 
 
-def test_networks_that_the_papers_table_lacks_have_a_table_of_their_own(asc, write):
-    records = [made_up(asc, name, content=SCENES) for name in ("vgg8", "compact_vgg_sum_c8", "mobilenet_v1_025")]
-    folder = write(records, [asc], paper_tables=("table3",))
-    assert set(rows(folder / "study_asc.csv")) == {"compact_vgg_sum_c8", "mobilenet_v1_025"}
+def test_networks_that_the_papers_table_lacks_have_their_own_table(asc, tables_of):
+    networks = ("vgg8", "compact_vgg_sum_c8", "mobilenet_v1_025")
+    folder = tables_of([run_record(asc, name, fingerprint=SCENES) for name in networks], [asc], ["table3"])
+    assert set(rows(folder / "experiment_asc.csv")) == {"compact_vgg_sum_c8", "mobilenet_v1_025"}
 
 
-def test_table4_has_the_events_and_their_ten_folds_apart(sed, ten_folds, ic, write):
-    records = [made_up(sed, "xvgg8", last=0.8, content=EVENTS, part="fold10")]
+def test_table4_has_the_events_and_their_ten_folds_in_separate_columns(sed, ic, tables_of, load):
+    ten_folds = load("sed-10fold")
+    records = [run_record(sed, "xvgg8", last=0.8, fingerprint=EVENTS, fold="fold10")]
     records += [
-        made_up(ten_folds, "xvgg8", last=0.5 + fold / 100, content=EVENTS, part=f"fold{fold}") for fold in range(1, 11)
+        run_record(ten_folds, "xvgg8", last=0.5 + fold / 100, fingerprint=EVENTS, fold=f"fold{fold}")
+        for fold in range(1, 11)
     ]
-    folder = write(records, [sed, ten_folds, ic], paper_tables=("table4",))
+    folder = tables_of(records, [sed, ten_folds, ic], ["table4"])
     row = rows(folder / "table4.csv")["xvgg8"]
     assert (row["sed_accuracy"], row["sed_runs"]) == ("80.00", "1")
     assert (row["sed-10fold_accuracy"], row["sed-10fold_runs"]) == ("55.50", "10")
     assert row["sed_accuracy_published"] == row["sed-10fold_accuracy_published"] == "81.42"
     assert row["ic_accuracy"] == ""
     text = (folder / "table4.md").read_text()
-    assert "Accuracy, UrbanSound8K, fold 10 held out (configs/sed.yaml)" in text
-    assert "Accuracy, UrbanSound8K, each of 10 folds held out in turn (configs/sed-10fold.yaml)" in text
+    assert "Accuracy, UrbanSound8K, fold 10 as test data (configs/sed.yaml)" in text
+    assert "Accuracy, UrbanSound8K, each of 10 folds as test data (configs/sed-10fold.yaml)" in text
 
 
-def test_a_subset_of_the_clips_never_stands_beside_the_paper_and_says_how_many(sed, ic, write, repository):
-    part = load_config(repository / "configs" / "sed.yaml", ["data.subset=true"])
+def test_planned_folds_of_a_reduced_budget_are_one_row(tables_of, load):
+    short = load("sed-10fold", "training.epochs=2")
+    records = [run_record(short, "xvgg8", fingerprint=EVENTS, fold=f"fold{fold}") for fold in (10, 2)]
+    row = rows(tables_of(records, [load("sed-10fold")]) / "reduced_budget.csv")["xvgg8"]
+    assert (row["runs"], row["test_folds"]) == ("2", "2 10")
+
+
+def test_a_subset_of_the_clips_is_never_in_a_table_of_the_paper_and_says_how_many(sed, ic, tables_of, load):
     used = {"train": 600, "test": 30}
-    record = made_up(part, "xvgg8", last=0.4321, content="other:content", part="fold10", used=used)
-    folder = write([record], [sed, ic], paper_tables=("table4",))
+    subset = load("sed", "data.subset=true")
+    record = run_record(subset, "xvgg8", last=0.4321, fingerprint="other:content", fold="fold10", used=used)
+    folder = tables_of([record], [sed, ic], ["table4"])
     assert rows(folder / "table4.csv")["xvgg8"]["sed_accuracy"] == ""
     row = rows(folder / "reduced_budget.csv")["xvgg8"]
     assert row["samples_used"] == "630 of 60,000 clips"
@@ -286,26 +304,24 @@ def test_a_subset_of_the_clips_never_stands_beside_the_paper_and_says_how_many(s
     assert row["changed_from_the_config"] == "data.subset=True"
 
 
-@pytest.mark.parametrize("changes", [["data.skip_bad=true"], ["data.normalization=global"], ["data.features.hop=441"]])
-def test_other_features_and_skipped_clips_are_kept_apart_too(sed, repository, changes):
-    changed = load_config(repository / "configs" / "sed.yaml", changes)
-    members, others = sort_records([made_up(changed, "xvgg8", content=EVENTS, part="fold10")], [sed])
+@pytest.mark.parametrize("change", ["data.skip_bad=true", "data.normalization=global", "data.features.hop=441"])
+def test_other_features_and_skipped_clips_are_separated_too(sed, load, change):
+    members, others = sort([run_record(load("sed", change), "xvgg8", fingerprint=EVENTS, fold="fold10")], sed)
     assert members["sed"] == []
     assert len(others) == 1
 
 
-def test_metadata_that_are_not_the_official_ones_are_kept_apart(sed):
-    members, others = sort_records([made_up(sed, "xvgg8", content="edited:content", part="fold10")], [sed])
+def test_metadata_that_are_not_the_official_ones_are_separated(sed):
+    members, others = sort([run_record(sed, "xvgg8", fingerprint="edited:content", fold="fold10")], sed)
     assert members["sed"] == []
     assert len(others) == 1
 
 
-def test_a_fold_that_the_config_does_not_plan_is_a_row_of_its_own(sed, write, repository):
-    other = load_config(repository / "configs" / "sed.yaml", ["data.test_folds=[3]"])
-    short = load_config(repository / "configs" / "sed.yaml", ["training.epochs=2"])
-    records = [made_up(other, "xvgg8", content=EVENTS, part="fold3")]
-    records += [made_up(short, "xvgg8", seed, content=EVENTS, part="fold10") for seed in (0, 1)]
-    folder = write(records, [sed], paper_tables=())
+def test_a_fold_that_the_config_does_not_plan_is_a_separate_row(sed, tables_of, load):
+    records = [run_record(load("sed", "data.test_folds=[3]"), "xvgg8", fingerprint=EVENTS, fold="fold3")]
+    short = load("sed", "training.epochs=2")
+    records += [run_record(short, "xvgg8", seed, fingerprint=EVENTS, fold="fold10") for seed in (0, 1)]
+    folder = tables_of(records, [sed])
     with (folder / "reduced_budget.csv").open(newline="") as file:
         found = {row["test_folds"]: row for row in csv.DictReader(file)}
     assert found["10"]["runs"] == "2"
@@ -313,9 +329,61 @@ def test_a_fold_that_the_config_does_not_plan_is_a_row_of_its_own(sed, write, re
     assert found["3"]["changed_from_the_config"] == "data.test_folds=[3]"
 
 
-def test_a_data_set_that_shares_the_layout_has_its_own_name(asc, write, repository):
-    other = load_config(repository / "configs" / "asc.yaml", ["data.archive=TUT-acoustic-scenes-2017-development"])
-    folder = write([made_up(other, "vgg8", content="other:content")], [asc], paper_tables=("table3",))
+def test_a_data_set_with_the_same_layout_has_its_own_name(asc, tables_of, load):
+    other = load("asc", "data.archive=TUT-acoustic-scenes-2017-development")
+    folder = tables_of([run_record(other, "vgg8", fingerprint="other:content")], [asc], ["table3"])
     row = rows(folder / "reduced_budget.csv")["vgg8"]
     assert row["data"] == "TUT-acoustic-scenes-2017-development"
     assert rows(folder / "table3.csv")["vgg8"]["asc_accuracy"] == ""
+
+
+def test_the_papers_accuracies_are_possible_with_five_runs_of_one_decimal_and_the_std_with_n_minus_1(repository):
+    printed = [
+        published.published_accuracy(row, task)
+        for table, tasks in (("table3", ["asc"]), ("table4", ["sed", "ic"]))
+        for row in published.read(repository / "results" / "paper", table)
+        for task in tasks
+    ]
+    assert len(printed) == 61
+    assert all(round(100 * paper.mean) % 2 == 0 for paper in printed)
+    largest = math.isqrt(round(4 * (10 * max(paper.std for paper in printed) + 1) ** 2)) + 5
+    # {sum of integers: the possible sums of their squares, as bits}
+    possible = {0: 1}
+    for _ in range(5):
+        extended = {}
+        for total, squares in possible.items():
+            for value in range(-largest, largest + 1):
+                extended[total + value] = extended.get(total + value, 0) | squares << value**2
+        possible = extended
+
+    def fits(paper, degrees):
+        """Say whether five integers, tenths of a percent, have this rounded std and the mean's remainder."""
+        remainder = round(50 * paper.mean) % 5
+        low, high = (degrees * (10 * paper.std + half) ** 2 + remainder**2 / 5 for half in (-0.05, 0.05))
+        return any(possible[remainder] >> squares & 1 for squares in range(math.ceil(low), math.floor(high) + 1))
+
+    assert all(fits(paper, 4) for paper in printed)
+    assert not all(fits(paper, 5) for paper in printed)
+
+
+@pytest.mark.parametrize("network", TRIED)
+def test_the_variants_in_the_note_of_table2_have_these_flops(network):
+    counted = complexity(build(CATALOGUE[network], ASC_INPUT, 10))
+    flops = {layer.name: layer.flops for layer in counted.layers}
+    depthwise = sum(layer.flops for layer in counted.layers if layer.kind == "DepthwiseConv2D")
+    # With the strides of its block, a 1x1 convolution has a quarter of the outputs.
+    blocks = {"mobilenet_v2_100": "stage[2346]_block1_expand", "shufflenet_v1_200": "stage[234]_unit1_reduce"}
+    strided = [number for name, number in flops.items() if re.fullmatch(blocks[network], name)]
+    assert len(strided) == {"mobilenet_v2_100": 4, "shufflenet_v1_200": 3}[network]
+    variants = {
+        "as it is": counted.flops,
+        "strides in the 1x1 convolutions": counted.flops - 3 / 4 * sum(strided),
+        "without depthwise convolutions": counted.flops - depthwise,
+    }
+    if network == "mobilenet_v2_100":
+        removed = flops["stage1_block1_expand"] + flops["last"]
+        variants["without the first 1x1 convolution and the last convolution"] = counted.flops - removed
+    else:
+        ungrouped = flops["stage2_unit1_reduce"] + flops["stage2_unit1_expand_pointwise"]
+        variants["with groups in the first unit too"] = counted.flops - ungrouped * 2 / 3
+    assert {name: round(number / 1e6, 1) for name, number in variants.items()} == TRIED[network]

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 from compactnet.commands import run_command
+from tests.environment import restored_environment
 
 SCRIPTS = Path(__file__).resolve().parent.parent.parent / "scripts"
 
@@ -16,6 +17,7 @@ def call(script, *arguments):
     spec.loader.exec_module(module)
     before, sys.argv = sys.argv, [f"{script}.py", *map(str, arguments)]
     try:
-        return run_command(module.main)
+        with restored_environment():
+            return run_command(module.main)
     finally:
         sys.argv = before

@@ -1,14 +1,15 @@
-"""Studies of clips through the script, as the shell calls it: what is wrong with them, and a run of what is right."""
+"""Experiments on recordings, as the shell calls the script: bad clips, bad metadata, and runs on two folds."""
 
 import shutil
 
 import numpy as np
+import pandas as pd
 import pytest
 import soundfile
 import yaml
 
 from compactnet.data import dcase2019, urbansound8k
-from compactnet.data.samples import generate_events, generate_scenes
+from compactnet.data.synthetic import generate_events, generate_scenes
 from compactnet.experiments.records import read_records
 from tests.scripts.calls import call
 
@@ -101,19 +102,18 @@ DAMAGES = {
 }
 
 
-@pytest.mark.parametrize("reason", DAMAGES)
-def test_a_bad_clip(workplace, reproduce, reason):
+def test_a_bad_clip_is_one_line(workplace, reproduce):
     path = clip(workplace, 4)
-    DAMAGES[reason](path)
-    assert_refused(workplace, reproduce("scenes"), (path.name, reason, "Get it again", "--skip-bad"))
+    damage_truncated(path)
+    assert_refused(workplace, reproduce("scenes"), (path.name, "is truncated", "Get it again", "--skip-bad"))
 
 
-def test_all_bad_clips_at_once_a_line_each(workplace, reproduce):
+def test_all_bad_clips_are_listed_at_once(workplace, reproduce):
     expected = []
     for index, (reason, damage) in enumerate(DAMAGES.items()):
         path = clip(workplace, 3 * index)
         damage(path)
-        expected.append((path.name, reason))
+        expected.append((path.name, reason, "Get it again", "--skip-bad"))
     assert_refused(workplace, reproduce("scenes"), *expected)
 
 
@@ -168,29 +168,42 @@ def test_an_archive_outside_the_data_folder(workplace, reproduce):
         assert_refused(workplace, reproduce("scenes", "--set", f"data.archive={name}"), ("data.archive",))
 
 
-def test_a_run_that_skips_says_what_it_skipped(workplace, reproduce):
-    paths = sorted((workplace / "data" / urbansound8k.FOLDER / "audio" / "fold3").iterdir())[:2]
+def test_each_fold_is_a_run_of_its_own_that_says_what_it_skipped(workplace, capsys):
+    events = workplace / "data" / urbansound8k.FOLDER
+    paths = sorted((events / "audio" / "fold3").iterdir())[:2]
     paths[0].write_bytes(b"")
     paths[1].unlink()
-    status, output = reproduce("events", "--skip-bad")
-    assert status == 0, output
-    (record,) = read_records(workplace / "results" / "records")
-    assert set(record["skipped"]) == {f"audio/fold3/{path.name}" for path in paths}
-    assert record["coverage"]["train"] == {"used": 88, "total": 90}
-    assert record["protocol"]["data"]["skip_bad"] is True
-    assert record["protocol"]["data"]["features"]["bands"] == 32
-    (path,) = (workplace / "results" / "records" / "events").iterdir()
-    assert path.name.startswith("xvgg8-fold10-seed0-")
+    # A recording of which clips are in the folds 2 and 5.
+    metadata = pd.read_csv(events / "metadata" / "UrbanSound8K.csv", dtype=str)
+    metadata.loc[~metadata["fold"].duplicated() & metadata["fold"].isin(["2", "5"]), "fsID"] = "shared"
+    metadata.to_csv(events / "metadata" / "UrbanSound8K.csv", index=False)
+    folders = ("--data", workplace / "data", "--results", workplace / "results")
+    command = ("reproduce", workplace / "events.yaml", *folders, "--skip-bad", "--set", "data.test_folds=[2, 7]")
+
+    assert call(*command, "--workers", "2") == 0
+    output, _ = capsys.readouterr()
+    # Each fold is loaded and its remarks are printed, not only those of the first.
+    remarks = [line for line in output.splitlines() if " in training, " in line]
+    assert len(remarks) == 2
+    for line, fold, common in zip(remarks, (2, 7), ("1 of them (shared) in both", "none in both"), strict=True):
+        assert line.startswith(f"UrbanSound8K, fold {fold} ")
+        assert line.endswith(f"in test, {common}.")
+    assert "2 runs trained, 0 skipped (already done), 0 failed." in output
+
+    records = read_records(workplace / "results" / "records")
+    assert [record.run.data.test_folds for record in records] == [(2,), (7,)]
+    assert len({record.fingerprint for record in records}) == 1
+    names = sorted(path.name for path in (workplace / "results" / "records" / "events").iterdir())
+    assert [name.rsplit("-", 1)[0] for name in names] == ["xvgg8-fold2-seed0", "xvgg8-fold7-seed0"]
+    for record in records:
+        assert set(record.skipped) == {f"audio/fold3/{path.name}" for path in paths}
+        assert (record.coverage["train"].used, record.coverage["train"].total) == (88, 90)
+        assert record.run.data.skip_bad is True
+        assert record.run.data.features.bands == 32
     text = (workplace / "results" / "generated_data.md").read_text()
     assert "98 of 100 clips" in text
     assert "UrbanSound8K layout, generated data" in text
 
-
-def test_each_fold_is_a_cell_of_its_own(workplace, reproduce):
-    status, output = reproduce("events", "--set", "data.test_folds=[2, 7]", "--workers", "2")
-    assert status == 0, output
-    records = read_records(workplace / "results" / "records")
-    assert sorted(record["protocol"]["data"]["test_folds"] for record in records) == [[2], [7]]
-    assert len({record["protocol"]["data"]["fingerprint"] for record in records}) == 1
-    status, output = reproduce("events", "--set", "data.test_folds=[2, 7]")
-    assert (status, "2 of 2 cells have their record" in output) == (0, True)
+    assert call(*command) == 0
+    output, _ = capsys.readouterr()
+    assert "0 runs trained, 2 skipped (already done), 0 failed." in output

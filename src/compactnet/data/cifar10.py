@@ -2,14 +2,18 @@
 
 import hashlib
 import json
+import math
 import pickle
 from pathlib import Path
+from typing import ClassVar, Literal
 
 import numpy as np
 
 from compactnet.data.dataset import GENERATED_MANIFEST, Dataset, Split, fingerprint, statistics
 from compactnet.data.download import Archive, Download
+from compactnet.data.section import Fold
 from compactnet.errors import InputError
+from compactnet.validation import Count
 
 FOLDER = "cifar-10-batches-py"
 DOWNLOAD = Download(
@@ -33,51 +37,86 @@ CLASS_NAMES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "
 IMAGE_SHAPE = (32, 32, 3)
 
 
-def load(folder, generated=False, train_samples=None, test_samples=None):
-    """Read CIFAR-10, every batch checked against its checksum before it is read.
+class Cifar10(Fold):
+    """CIFAR-10.
 
-    Args:
-        folder: The data folder, which holds `cifar-10-batches-py/`.
-        generated: Whether generated images (`compactnet.data.samples`) are expected instead of the official ones.
-        train_samples: Number of training images to use, from the first on; None for all.
-        test_samples: Likewise for the test images.
-
-    Returns:
-        A `Dataset` of uint8 images of shape (32, 32, 3), normalised per channel by the training images.
-
-    Raises:
-        InputError: a missing, truncated or altered file, a pickle that holds anything but arrays, or more samples
-            asked for than there are.
+    Attributes:
+        train_samples: Use only the first n images of the training split; None for all.
+        test_samples: Likewise for the test split.
+        resize_to: (height, width) in pixels to which the network resizes its input (bilinear), or None.
     """
-    batches = Path(folder) / FOLDER
-    checksums = expected_checksums(folder, generated)
-    verify(folder, generated)
-    train = _concatenated([_read_batch(batches / name) for name in TRAIN_BATCHES])
-    test = _read_batch(batches / TEST_BATCH)
-    totals = {"train": len(train), "test": len(test)}
-    asked = {"train": train_samples, "test": test_samples}
-    for split, count in asked.items():
-        if count is not None and count > totals[split]:
-            raise InputError(f"data.{split}_samples={count} is more than the {totals[split]} images there are.")
-    train, test = train.first(train_samples), test.first(test_samples)
-    mean, deviation = statistics(train, kept_axis=2)
-    return Dataset(
-        train=train,
-        test=test,
-        class_names=CLASS_NAMES,
-        mean=mean,
-        deviation=deviation,
-        fingerprint=fingerprint(checksums),
-        coverage={
-            "train": {"used": len(train), "total": totals["train"]},
-            "test": {"used": len(test), "total": totals["test"]},
-        },
-        generated=generated,
-    )
+
+    source: Literal["cifar10"] = "cifar10"
+    train_samples: Count | None = None
+    test_samples: Count | None = None
+    resize_to: tuple[Count, Count] | None = None
+
+    title: ClassVar = "CIFAR-10"
+    unit: ClassVar = "images"
+    sample_shape: ClassVar = IMAGE_SHAPE
+    sample_bytes: ClassVar = math.prod(IMAGE_SHAPE)
+    classes: ClassVar = len(CLASS_NAMES)
+    download: ClassVar = DOWNLOAD
+    paper_table: ClassVar = "table4"
+    paper_task: ClassVar = "ic"
+
+    @property
+    def network_size(self):
+        return self.resize_to
+
+    @property
+    def description(self):
+        height, width, _ = self.network_input_shape
+        return f"{self.title} at {height}x{width}"
+
+    @property
+    def official_fingerprint(self):
+        return "" if self.generated else fingerprint(OFFICIAL_MD5)
+
+    def official_counts(self):
+        return min(self.train_samples or 50_000, 50_000), min(self.test_samples or 10_000, 10_000)
+
+    def protocol(self):
+        return {**super().protocol(), "normalization": "per channel, training split"}
+
+    def load(self, folder):
+        """Read CIFAR-10; the checksum of every batch is verified before it is read.
+
+        Args:
+            folder: The data folder, which holds `cifar-10-batches-py/`.
+
+        Returns:
+            A `Dataset` of uint8 images of shape (32, 32, 3), normalized per channel by the training images.
+
+        Raises:
+            InputError: a missing, truncated or altered file, a pickle that holds anything but arrays, or fewer images
+                than the section asks for.
+        """
+        batches = Path(folder) / FOLDER
+        checksums = expected_checksums(folder, self.generated)
+        verify(folder, self.generated)
+        train = _concatenate([_read_batch(batches / name) for name in TRAIN_BATCHES])
+        test = _read_batch(batches / TEST_BATCH)
+        splits, coverage = {}, {}
+        for name, split, count in (("train", train, self.train_samples), ("test", test, self.test_samples)):
+            if count is not None and count > len(split):
+                raise InputError(f"data.{name}_samples={count} is more than the {len(split)} images that exist.")
+            splits[name] = split.take(count)
+            coverage[name] = {"used": len(splits[name]), "total": len(split)}
+        mean, std = statistics(splits["train"], kept_axis=2)
+        return Dataset(
+            **splits,
+            class_names=CLASS_NAMES,
+            mean=mean,
+            std=std,
+            fingerprint=fingerprint(checksums),
+            coverage=coverage,
+            generated=self.generated,
+        )
 
 
 def expected_checksums(folder, generated=False):
-    """Return the md5 each batch must have: the official ones, or those the generator of `folder` wrote down."""
+    """Return the md5 that each batch must have: the official one, or the one that the generator recorded."""
     if not generated:
         return OFFICIAL_MD5
     manifest = Path(folder) / FOLDER / GENERATED_MANIFEST
@@ -95,10 +134,10 @@ def expected_checksums(folder, generated=False):
 
 
 def verify(folder, generated=False):
-    """Check that every batch file is there and is what it should be.
+    """Check that every batch file exists and has its checksum.
 
     Raises:
-        InputError: with one line for the first file that is not.
+        InputError: with one line for the first file that does not.
     """
     folder = Path(folder)
     batches = folder / FOLDER
@@ -107,7 +146,7 @@ def verify(folder, generated=False):
     if not folder.is_dir():
         raise InputError(f"The data folder {folder} does not exist. Run {command}, or name another with DATA=folder.")
     if not batches.is_dir():
-        raise InputError(f"The data folder {folder} holds no {batches.name}. Run {command}, or set DATA=folder.")
+        raise InputError(f"The data folder {folder} has no {batches.name}. Run {command}, or set DATA=folder.")
     if not generated and (batches / GENERATED_MANIFEST).exists():
         raise InputError(f"{batches} holds generated images, not CIFAR-10. Choose another folder with DATA=folder.")
     for name, md5 in expected_checksums(folder, generated).items():
@@ -121,13 +160,13 @@ def verify(folder, generated=False):
             raise InputError(f"{path} cannot be read: {error.strerror}. {remedy}") from error
         if found != md5:
             raise InputError(
-                f"{path} is damaged or not the file it should be: {path.stat().st_size:,} bytes with md5 {found}, "
+                f"{path} is damaged or another file: {path.stat().st_size:,} bytes with md5 {found}, "
                 f"expected md5 {md5}. {remedy}"
             )
 
 
 class _ArrayUnpickler(pickle.Unpickler):
-    """Unpickles NumPy arrays, containers, strings and numbers; every other class or function is refused unseen."""
+    """Unpickles NumPy arrays, containers, strings and numbers, and refuses every other class or function."""
 
     ALLOWED = {
         (module, name) for module in ("numpy.core.multiarray", "numpy._core.multiarray") for name in ("_reconstruct",)
@@ -148,18 +187,18 @@ def _read_batch(path):
             content = _ArrayUnpickler(batch, encoding="bytes").load()
         samples, labels = content[b"data"], np.asarray(content[b"labels"], dtype=np.int64)
     except Exception as error:  # a damaged pickle can raise anything
-        raise InputError(f"{path} is no CIFAR-10 batch: {type(error).__name__}: {error}. {remedy}") from error
+        raise InputError(f"{path} is not a CIFAR-10 batch: {type(error).__name__}: {error}. {remedy}") from error
     pixels = int(np.prod(IMAGE_SHAPE))
     if not isinstance(samples, np.ndarray) or samples.dtype != np.uint8 or samples.shape != (len(labels), pixels):
-        raise InputError(f"{path} is no CIFAR-10 batch: its data is not uint8 of shape (n, {pixels}). {remedy}")
+        raise InputError(f"{path} is not a CIFAR-10 batch: its data is not uint8 of shape (n, {pixels}). {remedy}")
     if labels.ndim != 1 or not np.isin(labels, range(len(CLASS_NAMES))).all():
-        raise InputError(f"{path} is no CIFAR-10 batch: its labels are not integers from 0 to 9. {remedy}")
+        raise InputError(f"{path} is not a CIFAR-10 batch: its labels are not integers from 0 to 9. {remedy}")
     height, width, channels = IMAGE_SHAPE
     images = samples.reshape(-1, channels, height, width).transpose(0, 2, 3, 1)
     return Split(np.ascontiguousarray(images), labels)
 
 
-def _concatenated(splits):
+def _concatenate(splits):
     return Split(
         np.concatenate([split.samples for split in splits]), np.concatenate([split.labels for split in splits])
     )

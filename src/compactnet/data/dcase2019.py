@@ -1,15 +1,18 @@
 """TAU Urban Acoustic Scenes 2019, development set (DCASE 2019, task 1A), and data sets laid out as it is."""
 
 import re
-from dataclasses import replace
 from pathlib import Path
+from typing import Annotated, ClassVar, Literal
 
 import pandas as pd
+from pydantic import Field
 
-from compactnet.data.clips import AudioSettings, Clips, check_manifest, label_numbers, load_clips, read_table
+from compactnet.data.clips import ClipTable, check_manifest, label_numbers, load_clips, read_table
 from compactnet.data.download import Archive, Download
-from compactnet.data.log_mel import SCENES
+from compactnet.data.log_mel import LogMelConfig
+from compactnet.data.section import AudioSection, Fold, features_like
 from compactnet.errors import InputError
+from compactnet.validation import Count
 
 FOLDER = "TAU-urban-acoustic-scenes-2019-development"
 _MD5 = {
@@ -59,55 +62,93 @@ LABELS = (
     "street_traffic",
     "tram",
 )
-FEATURES = replace(SCENES, seconds=10.0)
+FEATURES = LogMelConfig(seconds=10.0)
 OFFICIAL_METADATA = "7bf439ead5a2aaca9c05bf83fa29cc0e57863a0a9a3cf0ea00888d8f816c4f0f"
-"""`metadata_fingerprint` of the 13,370 clips in the official fold; 1,030 of the 14,400 are on neither side."""
+"""`metadata_fingerprint` of the 13,370 clips in the official fold; 1,030 of the 14,400 are in neither split."""
 
 
-def load(folder, settings=None, archive=FOLDER, labels=LABELS, fold=1):
-    """Read scenes in the official layout: audio/, meta.csv, evaluation_setup/fold1_train.csv and fold1_evaluate.csv.
+class Dcase2019(AudioSection, Fold):
+    """TAU Urban Acoustic Scenes 2019, development set, or a data set with the same layout.
 
-    TAU 2020 Mobile has the same layout; TUT 2018 and TUT 2017 have some or all of these lists ending in .txt, without
-    headings.
+    TAU 2020 Mobile has the same layout; in TUT 2018 and TUT 2017 some or all lists end in .txt and have no header.
 
-    Args:
-        folder: The data folder.
-        settings: The `AudioSettings`; None for the paper's.
-        archive: Folder of the data set in the data folder.
-        labels: The label set.
+    Attributes:
+        archive: Name of the data set's folder in the data folder.
+        labels: The label set; TAU 2019's ten if left out.
         fold: Number of the fold, in the names of its files.
-
-    Returns:
-        A `Dataset` of float arrays of shape (bands, frames, 1).
-
-    Raises:
-        InputError: metadata or clips are missing or damaged, a label is outside the set, the split names a clip that
-            the metadata lack, or a location stands on both sides.
     """
-    settings = settings or AudioSettings(FEATURES)
-    root = Path(folder) / archive
-    command = "`make reproduce-sample`" if settings.generated else f"`make data-asc DATA={folder}`"
-    check_manifest(root, settings.generated, command)
-    meta_path, meta = _listed(root / "meta", ["filename", "scene_label", "identifier"], command)
-    for name in meta["filename"]:
-        if not re.fullmatch(r"audio/[^/\\]+", name):
-            raise InputError(f"{meta_path} names the file {name!r}; files are directly below audio/. Correct the row.")
-    numbers = label_numbers(meta_path, meta["filename"], meta["scene_label"], labels)
-    division = pd.Series(None, index=meta.index, dtype=object)
-    for side, name in (("train", f"fold{fold}_train"), ("test", f"fold{fold}_evaluate")):
-        path, listed = _listed(root / "evaluation_setup" / name, ["filename", "scene_label"], command)
-        _check_split(path, listed, meta, meta_path)
-        both = listed["filename"][listed["filename"].isin(meta["filename"][division.notna()])]
-        if len(both):
-            raise InputError(*(f"{path}: {clip} is in the training side as well. Remove one of them." for clip in both))
-        division[meta["filename"].isin(listed["filename"])] = side
-    table = meta.rename(columns={"filename": "path", "identifier": "origin"})[["path", "origin"]]
-    clips = Clips(root, table.assign(label=numbers, division=division), tuple(labels), "recording locations", command)
-    return load_clips(clips, settings, Path(folder) / "features", ["train"], ["test"], origins_apart=True)
+
+    source: Literal["dcase2019"] = "dcase2019"
+    archive: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]*[A-Za-z0-9_-]$")] = FOLDER
+    labels: Annotated[tuple[str, ...], Field(min_length=2)] = LABELS
+    fold: Count = 1
+    features: features_like(FEATURES) = FEATURES
+
+    title: ClassVar = "TAU Urban Acoustic Scenes 2019"
+    download: ClassVar = DOWNLOAD
+    paper_table: ClassVar = "table3"
+    paper_task: ClassVar = "asc"
+
+    @property
+    def classes(self):
+        return len(self.labels)
+
+    @property
+    def name(self):
+        """The data set's title, or its folder where another data set has the layout."""
+        return self.title if self.archive == FOLDER else self.archive
+
+    @property
+    def description(self):
+        return f"{self.name}, fold {self.fold}"
+
+    @property
+    def official_fingerprint(self):
+        official = (self.archive, self.labels, self.fold) == (FOLDER, LABELS, 1)
+        return f"{OFFICIAL_METADATA}:" if official and self.complete else ""
+
+    def official_counts(self):
+        return 9_185, 4_185
+
+    def load(self, folder):
+        """Read scenes in the official layout: audio/, meta.csv, evaluation_setup/fold1_train.csv, fold1_evaluate.csv.
+
+        Args:
+            folder: The data folder.
+
+        Returns:
+            A `Dataset` of float arrays of shape (bands, frames, 1).
+
+        Raises:
+            InputError: metadata or clips are missing or damaged, a label is not in the label set, a split names a clip
+                that the metadata lack, or a location is in both splits.
+        """
+        root = Path(folder) / self.archive
+        command = "`make reproduce-sample`" if self.generated else f"`make data-asc DATA={folder}`"
+        check_manifest(root, self.generated, command)
+        meta_path, meta = _listed(root / "meta", ["filename", "scene_label", "identifier"], command)
+        for name in meta["filename"]:
+            if not re.fullmatch(r"audio/[^/\\]+", name):
+                raise InputError(f"{meta_path} names the file {name!r}; files are directly in audio/. Correct the row.")
+        numbers = label_numbers(meta_path, meta["filename"], meta["scene_label"], self.labels)
+        split_of = pd.Series(None, index=meta.index, dtype=object)
+        for split, name in (("train", f"fold{self.fold}_train"), ("test", f"fold{self.fold}_evaluate")):
+            path, listed = _listed(root / "evaluation_setup" / name, ["filename", "scene_label"], command)
+            _check_split(path, listed, meta, meta_path)
+            both = listed["filename"][listed["filename"].isin(meta["filename"][split_of.notna()])]
+            if len(both):
+                raise InputError(
+                    *(f"{path}: {clip} is in the training split as well. Remove one of them." for clip in both)
+                )
+            split_of[meta["filename"].isin(listed["filename"])] = split
+        table = meta.rename(columns={"filename": "path", "identifier": "group"})[["path", "group"]]
+        table = table.assign(label=numbers, fold=split_of)
+        clips = ClipTable(root, table, tuple(self.labels), "recording locations", command)
+        return load_clips(clips, self, folder, ["train"], ["test"], disjoint_groups=True)
 
 
 def _listed(stem, columns, command):
-    """Return the path and the table of a list: `stem`.csv with headings or, where that is missing, .txt without."""
+    """Return the path and the table of a list: `stem`.csv with a header or, where that is missing, .txt without one."""
     path = stem.with_name(f"{stem.name}.txt")
     if path.exists() and not stem.with_name(f"{stem.name}.csv").exists():
         return path, read_table(path, "\t", columns, command, names=columns)

@@ -13,6 +13,7 @@ import pooch
 import requests
 
 from compactnet.errors import InputError
+from compactnet.files import storage_error
 
 STAMPS = ".downloaded"
 """Folder in a data set's folder with an empty file for each archive that was verified and unpacked."""
@@ -58,7 +59,8 @@ class Download:
 def fetch(download, folder, progress=True):
     """Download, verify and unpack a data set, archive by archive; what was already unpacked is not fetched again.
 
-    An archive that lies in `folder` is used instead of being downloaded. Archives are removed once they are unpacked.
+    An archive that is already in `folder` is used instead of being downloaded. Archives are removed once they are
+    unpacked.
 
     Args:
         download: The `Download`.
@@ -69,7 +71,8 @@ def fetch(download, folder, progress=True):
         The path of the unpacked folder.
 
     Raises:
-        InputError: the server does not answer or says no, what came is not the archive, or the disk cannot take it.
+        InputError: the server does not answer or refuses, or what it sends is not the archive.
+        ResourceError: the disk is full.
     """
     folder = Path(folder)
     target = folder / download.folder
@@ -110,11 +113,13 @@ def _fetch_archive(archive, folder, target, progress):
             f"that was cut short). {by_hand}"
         ) from error
     except OSError as error:
-        raise InputError(f"Cannot write to {folder}: {error.strerror or error}. Free it or set DATA.") from error
+        raise storage_error(
+            folder, error, "Free some space, or choose another data folder with DATA=folder."
+        ) from error
 
 
 def _unpack(path, target):
-    """Unpack an archive beside `target`, then move its files there, with a stamp that says it is whole."""
+    """Unpack an archive next to `target`, then move its files there, with a stamp that marks it as complete."""
     with tempfile.TemporaryDirectory(prefix=".unpacking-", dir=target.parent) as partial:
         if path.suffix == ".zip":
             with zipfile.ZipFile(path) as archive:

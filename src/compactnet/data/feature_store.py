@@ -1,14 +1,13 @@
 """Log-mel spectrograms of many clips, computed once: a memory-mapped array and an index, in a folder of their own.
 
 `features.npy` has a row for each clip of the data set, in the data set's order; rows of clips that were never read are
-holes in the file and take no room. `index.csv` lists the rows that hold features and what each was made of. While the
-store is being filled, finished rows are written down in `journal.csv`; the index takes over from it when all are done.
-A row counts only once its line is there, and its line is written only after the row. So whatever is killed, at any
-moment, costs the clips then in flight and nothing else.
+holes in the file and use no disk space. `index.csv` lists the rows that hold features and the file each was computed
+from. While the store is being filled, finished rows are logged in `journal.csv`, which is merged into the index at the
+end. A row is valid only if it has a line, and its line is written only after the row. So a kill at any moment loses
+only the clips in progress.
 """
 
 import contextlib
-import dataclasses
 import hashlib
 import json
 import os
@@ -24,24 +23,26 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
+from compactnet.checks import check_choice
 from compactnet.data.dataset import Split, statistics
 from compactnet.data.log_mel import LogMelConfig
-from compactnet.errors import InputError
-from compactnet.files import locked, replaced, write_text
+from compactnet.errors import ResourceError
+from compactnet.files import atomic_write, file_lock, write_text
+from compactnet.processes import available_cores
 
 ARRAY, INDEX, JOURNAL, LOCK, DESCRIPTION = "features.npy", "index.csv", "journal.csv", "lock", "description.json"
 COLUMNS = ("row", "bytes", "modified_ns", "file_crc32", "features_crc32")
-"""Columns of the journal: which row, what file it was made of, and a checksum of what is in it."""
+"""Columns of the journal: the row, the file it was computed from, and a checksum of its features."""
 
 FORMAT = 1
-"""Goes up when the same config would give other features than before, so that old stores are left aside."""
+"""Increased when the same config would give other features than before, so that old stores are not used."""
 
-CLIPS_AT_ONCE = 4
-"""Clips handed to a process at once, so that it need not wait for the next."""
+CLIPS_PER_REQUEST = 4
+"""Clips sent to a process at once, so that it does not wait for the next."""
 
 WORKER_ENVIRONMENT = MappingProxyType(
     {
-        # Each process has a core of its own.
+        # One process per core.
         "OMP_NUM_THREADS": "1",
         "OPENBLAS_NUM_THREADS": "1",
         "MKL_NUM_THREADS": "1",
@@ -69,14 +70,13 @@ class FeatureStore:
     """
 
     def __init__(self, folder, title, audio_folder, clips, config: LogMelConfig, storage="float32"):
-        if storage not in ("float32", "float16"):
-            raise InputError(f"`storage` must be 'float32' or 'float16'. Received: storage={storage!r}")
+        check_choice("storage", storage, ("float32", "float16"))
         self._audio_folder, self._clips, self._config = Path(audio_folder), list(clips), config
         self._shape, self._type = (len(self._clips), config.bands, config.frames), np.dtype(storage)
         description = {
             "format": FORMAT,
             "title": title,
-            "features": dataclasses.asdict(config),
+            "features": config.model_dump(mode="json"),
             "storage": storage,
             "clips": len(self._clips),
             "clips_sha256": hashlib.sha256("\n".join(self._clips).encode()).hexdigest(),
@@ -91,32 +91,32 @@ class FeatureStore:
         return np.load(self.folder / ARRAY, mmap_mode="r")
 
     def fill(self, rows, processes=None, stream=None):
-        """Compute what is missing of some rows, on all cores, with a progress bar.
+        """Compute the features that are missing in some rows, on all cores, with a progress bar.
 
         A clip whose file changed since its row was filled is computed again. A second process that calls this waits
         until the first is done.
 
         Args:
-            rows: Integer array, the rows wanted.
-            processes: Number of processes; None for one a core that this process may use.
-            stream: Where the bar goes; standard error if left out.
+            rows: Integer array, indices of the rows to fill.
+            processes: Number of processes; None for one for each core that this process may use.
+            stream: Stream for the progress bar; standard error if left out.
 
         Returns:
-            {row: reason} of the wanted rows whose clips are missing or damaged.
+            {row: reason} of the rows whose clips are missing or damaged.
 
         Raises:
-            InputError: the store cannot be written, or a process died.
+            ResourceError: the store cannot be written, or a process died.
         """
         rows = np.asarray(rows, dtype=np.int64)
-        if self._is_whole() and not len(self._missing(rows, self._read(INDEX))):
+        if self._is_complete() and not len(self._missing(rows, self._read(INDEX))):
             return {}
         with self._locked(stream or sys.stderr):
-            if not self._is_whole():
+            if not self._is_complete():
                 self._create()
             interrupted = (self.folder / JOURNAL).exists()
             if interrupted and not (self.folder / JOURNAL).read_bytes().endswith(b"\n"):
                 with (self.folder / JOURNAL).open("a") as journal:
-                    journal.write("\n")  # ends a line that was cut short, so that the next stands alone
+                    journal.write("\n")  # ends a line that was cut short, so that the next one starts a new line
             index = _merged(self._read(INDEX), self._checked(self._read(JOURNAL)) if interrupted else None)
             missing = self._missing(rows, index)
             problems = self._extract(missing, processes, stream or sys.stderr) if len(missing) else {}
@@ -131,26 +131,26 @@ class FeatureStore:
     def statistics(self, rows, per_band=True):
         """Return mean and standard deviation of filled rows, as `compactnet.data.dataset.statistics` does.
 
-        They are kept in the store, under a name that says which rows with which content they were taken of.
+        They are kept in the store, in a file whose name depends on the rows and their content.
 
         Args:
             rows: Integer array, the rows of the training split.
-            per_band: Whether each mel band has figures of its own.
+            per_band: Whether each mel band has its own statistics.
         """
         content = self._read(INDEX).loc[rows, "features_crc32"].to_numpy()
         key = hashlib.sha256(np.stack([rows, content]).astype(np.int64).tobytes()).hexdigest()[:12]
         path = self.folder / f"statistics-{'band' if per_band else 'global'}-{key}.json"
         with contextlib.suppress(OSError, ValueError, KeyError):
             kept = json.loads(path.read_text(encoding="utf-8"))
-            return tuple(np.array(kept[name], np.float32).reshape(-1, 1, 1) for name in ("mean", "deviation"))
+            return tuple(np.array(kept[name], np.float32).reshape(-1, 1, 1) for name in ("mean", "std"))
         split = Split(self.features[..., None], np.zeros(len(rows)), np.asarray(rows))
         figures = statistics(split, kept_axis=0 if per_band else None)
-        mean, deviation = (figure.ravel().tolist() for figure in figures)
-        write_text(path, json.dumps({"clips": len(rows), "mean": mean, "deviation": deviation}) + "\n")
+        mean, std = (figure.ravel().tolist() for figure in figures)
+        write_text(path, json.dumps({"clips": len(rows), "mean": mean, "std": std}) + "\n")
         return figures
 
-    def _is_whole(self):
-        """Say whether the array is there in its full size."""
+    def _is_complete(self):
+        """Say whether the array exists in its full size."""
         try:
             array = self.features
         except (OSError, ValueError):
@@ -161,7 +161,7 @@ class FeatureStore:
         for name in (INDEX, JOURNAL):
             (self.folder / name).unlink(missing_ok=True)
         write_text(self.folder / DESCRIPTION, self._description)
-        with replaced(self.folder / ARRAY) as partial, partial.open("wb") as file:
+        with atomic_write(self.folder / ARRAY) as partial, partial.open("wb") as file:
             header = {"descr": self._type.str, "fortran_order": False, "shape": self._shape}
             np.lib.format.write_array_header_1_0(file, header)
             # Nothing is written, so the file has its full size and takes no room yet.
@@ -169,20 +169,20 @@ class FeatureStore:
 
     @contextlib.contextmanager
     def _locked(self, stream):
-        def busy():
+        def on_wait():
             stream.write(f"Another process is filling {self.folder}: waiting for it.\n")
 
         try:
-            with locked(self.folder / LOCK, busy):
+            with file_lock(self.folder / LOCK, on_wait):
                 yield
         except OSError as error:
-            raise InputError(
-                f"The feature store {self.folder} cannot be written ({error.strerror}). What was finished is kept: "
-                "make room or make it writable, and run again."
+            raise ResourceError(
+                f"The feature store {self.folder} cannot be written ({error.strerror}). Finished clips are kept: free "
+                "some space or make it writable, and run again."
             ) from error
 
     def _read(self, name):
-        """Return the index or the journal as a data frame by row; empty where there is none."""
+        """Return the index or the journal as a data frame by row; empty if the file is missing."""
         try:
             text = (self.folder / name).read_text(encoding="utf-8")
         except FileNotFoundError:
@@ -225,13 +225,16 @@ class FeatureStore:
     def _extract(self, rows, processes, stream):
         """Fill rows; return {row: reason} of those that could not be."""
         chunks = queue.SimpleQueue()
-        for start in range(0, len(rows), CLIPS_AT_ONCE):
+        for start in range(0, len(rows), CLIPS_PER_REQUEST):
             chunks.put(
-                [(int(row), str(self._audio_folder / self._clips[row])) for row in rows[start : start + CLIPS_AT_ONCE]]
+                [
+                    (int(row), str(self._audio_folder / self._clips[row]))
+                    for row in rows[start : start + CLIPS_PER_REQUEST]
+                ]
             )
-        processes = min(processes or available_cores(), chunks.qsize())
+        processes = min(processes or len(available_cores()), chunks.qsize())
         job = {
-            "config": dataclasses.asdict(self._config),
+            "config": self._config.model_dump(mode="json"),
             "storage": self._type.name,
             "array": str(self.folder / ARRAY),
             "offset": self.features.offset,
@@ -258,7 +261,7 @@ class FeatureStore:
                     if reply is None:
                         processes -= 1
                     elif "fault" in reply:
-                        raise InputError(f"{reply['fault']} What was finished is kept: run again to go on.")
+                        raise ResourceError(f"{reply['fault']} Finished clips are kept: run again to continue.")
                     else:
                         bar.update()
                         if "problem" in reply:
@@ -267,12 +270,6 @@ class FeatureStore:
             for worker in workers:
                 worker.stop()
         return dict(sorted(problems.items()))
-
-
-def available_cores():
-    """Return how many processor cores this process may use."""
-    # Not every system tells what a process is held to.
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _merged(index, journal):
@@ -291,7 +288,7 @@ class _Worker:
     def __init__(self, job, chunks, replies):
         self._chunks, self._replies = chunks, replies
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "compactnet.data.extraction"],
+            [sys.executable, "-m", "compactnet.data.feature_worker"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

@@ -1,16 +1,17 @@
 """Log-mel spectrograms (Sec. IV of the paper): librosa's figures, computed faster."""
 
-import numbers
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import ClassVar, Literal
+from typing import Literal
 
 import librosa
 import numpy as np
 import scipy.fft
 import scipy.sparse
+from pydantic import model_validator
 
+from compactnet.checks import check_integer
 from compactnet.errors import InputError
+from compactnet.validation import Count, Number, StrictModel
 
 POWER_FLOOR = 1e-10
 """Least power that enters the logarithm; silence is -100 dB."""
@@ -19,16 +20,10 @@ FRAMES_AT_ONCE = 64
 """Frames transformed together: few enough that their spectra stay in the processor's cache."""
 
 
-def _checked_positive_integer(field, value):
-    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < 1:
-        raise InputError(f"`{field}` must be an integer of at least 1. Received: {field}={value!r}")
-
-
-@dataclass(frozen=True)
-class LogMelConfig:
+class LogMelConfig(StrictModel):
     """How a recording becomes a log-mel spectrogram; the defaults are those of acoustic scenes.
 
-    The frames are centred on multiples of `hop`, with zeros beyond both ends. The window lies in the middle of the
+    The frames are centred on multiples of `hop`, with zeros beyond both ends. The window is in the middle of the
     transform where that is longer.
 
     Attributes:
@@ -41,27 +36,21 @@ class LogMelConfig:
         backend: "scipy" computes in float32 and with a sparse filterbank, "librosa" is the reference.
     """
 
-    sample_rate: int = 44_100
-    window: int = 1_724
-    hop: int = 862
-    fft: int = 2_048
-    bands: int = 128
-    seconds: float | None = None
+    sample_rate: Count = 44_100
+    window: Count = 1_724
+    hop: Count = 862
+    fft: Count = 2_048
+    bands: Count = 128
+    seconds: Number | None = None
     backend: Literal["scipy", "librosa"] = "scipy"
 
-    # For those who make it from a YAML file: a field that does not exist is an error.
-    __pydantic_config__: ClassVar = {"extra": "forbid"}
-
-    def __post_init__(self):
-        for field in ("sample_rate", "window", "hop", "fft", "bands"):
-            _checked_positive_integer(field, getattr(self, field))
+    @model_validator(mode="after")
+    def _fit_together(self):
         if self.window > self.fft:
-            raise InputError(f"`window` must be at most `fft`. Received: window={self.window}, fft={self.fft}")
-        seconds = self.seconds
-        if seconds is not None and not (isinstance(seconds, numbers.Real) and seconds * self.sample_rate >= 1):
-            raise InputError(f"`seconds` must be None or last at least one sample. Received: seconds={seconds!r}")
-        if self.backend not in ("scipy", "librosa"):
-            raise InputError(f"`backend` must be 'scipy' or 'librosa'. Received: backend={self.backend!r}")
+            raise ValueError(f"`window` must be at most `fft`. Received: window={self.window}, fft={self.fft}")
+        if self.seconds is not None and self.seconds * self.sample_rate < 1:
+            raise ValueError(f"`seconds` must be None or last at least one sample. Received: seconds={self.seconds!r}")
+        return self
 
     @property
     def frames(self):
@@ -85,7 +74,7 @@ EVENTS = LogMelConfig(window=1_764, hop=882, seconds=4.0)
 def log_mel(samples, sample_rate, config=SCENES):
     """Return the log-mel spectrogram of a recording in decibels, 10 log10(max(power, 1e-10)).
 
-    The two backends agree within 1e-3 dB in every cell no more than 80 dB below the maximum; further down the float32
+    The two backends agree within 1e-3 dB in every value no more than 80 dB below the maximum; further down the float32
     transform rounds.
 
     Args:
@@ -103,7 +92,7 @@ def log_mel(samples, sample_rate, config=SCENES):
 
     Source: Sec. IV of the paper.
     """
-    _checked_positive_integer("sample_rate", sample_rate)
+    check_integer("sample_rate", sample_rate)
     samples = _mono(samples)
     if sample_rate != config.sample_rate:
         samples = librosa.resample(samples, orig_sr=sample_rate, target_sr=config.sample_rate, res_type="soxr_hq")
@@ -152,7 +141,7 @@ def _power_librosa(samples, config):
 
 def _power_scipy(samples, config):
     window, filterbank = _kernels(config)
-    # Only the samples under the window are framed: where they lie in the transform changes phases, not powers.
+    # Only the samples under the window are framed: their position in the transform changes phases, not powers.
     before = config.fft // 2 - (config.fft - config.window) // 2
     frames = 1 + len(samples) // config.hop
     padded = np.zeros((frames - 1) * config.hop + config.window, dtype=np.float32)

@@ -2,10 +2,14 @@
 
 import re
 from pathlib import Path
+from typing import Annotated, ClassVar, Literal
 
-from compactnet.data.clips import AudioSettings, Clips, check_manifest, label_numbers, load_clips, read_table
+from pydantic import Field, field_validator
+
+from compactnet.data.clips import ClipTable, check_manifest, label_numbers, load_clips, read_table
 from compactnet.data.download import Archive, Download
 from compactnet.data.log_mel import EVENTS
+from compactnet.data.section import AudioSection, Fold, features_like
 from compactnet.errors import InputError
 
 FOLDER = "UrbanSound8K"
@@ -42,42 +46,108 @@ OFFICIAL_METADATA = "f94d127225b53c5afbb056bf26a6eca735b651527b39a5c70b991bd442a
 """`metadata_fingerprint` of the 8,732 clips."""
 
 
-def load(folder, settings=None, test_folds=(10,)):
-    """Read UrbanSound8K in its official layout: metadata/UrbanSound8K.csv, audio/fold1 to fold10.
+FoldNumber = Annotated[int, Field(ge=1, le=10, strict=True)]
 
-    Args:
-        folder: The data folder.
-        settings: The `AudioSettings`; None for the paper's.
-        test_folds: The folds held out; all others are trained on.
 
-    Returns:
-        A `Dataset` of float arrays of shape (bands, frames, 1).
+class _UrbanSound8K(AudioSection):
+    source: Literal["urbansound8k"] = "urbansound8k"
+    test_folds: tuple[FoldNumber, ...]
+    features: features_like(FEATURES) = FEATURES
 
-    Raises:
-        InputError: metadata or clips are missing or damaged, or a label is outside the set.
+    title: ClassVar = "UrbanSound8K"
+    classes: ClassVar = len(CLASS_NAMES)
+    download: ClassVar = DOWNLOAD
+    paper_table: ClassVar = "table4"
+    paper_task: ClassVar = "sed"
+
+    @property
+    def official_fingerprint(self):
+        return f"{OFFICIAL_METADATA}:" if self.complete else ""
+
+
+class UrbanSound8K(_UrbanSound8K):
+    """UrbanSound8K, with some of its ten folds as test data, one after the other.
+
+    Attributes:
+        test_folds: The test folds; a network has one run for each fold and seed.
     """
-    settings = settings or AudioSettings(FEATURES)
-    if not test_folds or not set(test_folds) < set(FOLDS):
-        raise InputError(f"`test_folds` must be some of the folds 1 to 10, not all. Received: {test_folds}")
-    root = Path(folder) / FOLDER
-    command = "`make reproduce-sample`" if settings.generated else f"`make data-sed DATA={folder}`"
-    check_manifest(root, settings.generated, command)
-    path = root / "metadata" / "UrbanSound8K.csv"
-    meta = read_table(path, ",", ["slice_file_name", "fold", "classID", "class", "fsID"], command)
-    names = meta["slice_file_name"]
-    numbers = label_numbers(path, names, meta["class"], CLASS_NAMES)
-    for name, fold, number, expected in zip(names, meta["fold"], meta["classID"], numbers, strict=True):
-        if fold not in map(str, FOLDS) or not re.fullmatch(r"[^/\\]+", name):
-            raise InputError(f"{path}: {name!r} is in the fold {fold!r}; folds are 1 to 10. Correct the row.")
-        if number != str(expected):
-            raise InputError(
-                f"{path}: {name} has classID {number}, and its class has {expected}. Correct the row, or take the file "
-                "from the archive again."
-            )
-    table = meta.rename(columns={"fold": "division", "fsID": "origin"})[["division", "origin"]]
-    table = table.assign(path="audio/fold" + meta["fold"] + "/" + names, label=numbers)
-    clips = Clips(root, table, CLASS_NAMES, "recordings", command)
-    held_out = [str(fold) for fold in sorted(test_folds)]
-    rest = [str(fold) for fold in FOLDS if fold not in test_folds]
-    # The official folds cut a few recordings into two folds, so this cannot be asked of them.
-    return load_clips(clips, settings, Path(folder) / "features", rest, held_out, origins_apart=False)
+
+    test_folds: Annotated[tuple[FoldNumber, ...], Field(min_length=1)] = (10,)
+
+    @field_validator("test_folds")
+    @classmethod
+    def _no_repeats(cls, folds):
+        if len(set(folds)) < len(folds):
+            raise ValueError("a fold is listed twice")
+        return folds
+
+    @property
+    def description(self):
+        folds = self.folds()
+        if len(folds) == 1:
+            return folds[0].description
+        return f"{self.title}, each of {len(folds)} folds as test data"
+
+    def folds(self):
+        fields = dict(self)
+        return [UrbanSound8KFold(**{**fields, "test_folds": (fold,)}) for fold in self.test_folds]
+
+
+class UrbanSound8KFold(_UrbanSound8K, Fold):
+    """UrbanSound8K with one of its ten folds as test data.
+
+    Attributes:
+        test_folds: The test fold; all others are training data.
+    """
+
+    test_folds: tuple[FoldNumber] = (10,)
+
+    @property
+    def _fold(self):
+        return self.test_folds[0]
+
+    @property
+    def fold_name(self):
+        return f"fold{self._fold}"
+
+    @property
+    def description(self):
+        return f"{self.title}, fold {self._fold} as test data"
+
+    def official_counts(self):
+        test = FOLD_SIZES[self._fold - 1]
+        return sum(FOLD_SIZES) - test, test
+
+    def load(self, folder):
+        """Read UrbanSound8K in its official layout: metadata/UrbanSound8K.csv, audio/fold1 to fold10.
+
+        Args:
+            folder: The data folder.
+
+        Returns:
+            A `Dataset` of float arrays of shape (bands, frames, 1).
+
+        Raises:
+            InputError: metadata or clips are missing or damaged, or a label is not in the label set.
+        """
+        root = Path(folder) / FOLDER
+        command = "`make reproduce-sample`" if self.generated else f"`make data-sed DATA={folder}`"
+        check_manifest(root, self.generated, command)
+        path = root / "metadata" / "UrbanSound8K.csv"
+        meta = read_table(path, ",", ["slice_file_name", "fold", "classID", "class", "fsID"], command)
+        names = meta["slice_file_name"]
+        numbers = label_numbers(path, names, meta["class"], CLASS_NAMES)
+        for name, fold, number, expected in zip(names, meta["fold"], meta["classID"], numbers, strict=True):
+            if fold not in map(str, FOLDS) or not re.fullmatch(r"[^/\\]+", name):
+                raise InputError(f"{path}: {name!r} is in the fold {fold!r}; folds are 1 to 10. Correct the row.")
+            if number != str(expected):
+                raise InputError(
+                    f"{path}: {name} has classID {number}, and its class has {expected}. Correct the row, or take the "
+                    "file from the archive again."
+                )
+        table = meta.rename(columns={"fsID": "group"})[["fold", "group"]]
+        table = table.assign(path="audio/fold" + meta["fold"] + "/" + names, label=numbers)
+        clips = ClipTable(root, table, CLASS_NAMES, "recordings", command)
+        train = [str(fold) for fold in FOLDS if fold != self._fold]
+        # The official folds put clips of a few recordings into two folds, so disjoint groups cannot be required.
+        return load_clips(clips, self, folder, train, [str(self._fold)], disjoint_groups=False)

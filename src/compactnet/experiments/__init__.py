@@ -1,1 +1,1 @@
-"""From a YAML file to records: config, study, cells, one run each."""
+"""From a YAML file to records: config, jobs, training, checkpoints, launchers."""

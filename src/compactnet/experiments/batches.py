@@ -10,7 +10,7 @@ class Batches(keras.utils.PyDataset):
     Args:
         dataset: A `compactnet.data.Dataset`.
         split: Its training or test `Split`.
-        batch_size: Samples a batch; the last one may be smaller.
+        batch_size: Samples per batch; the last one may be smaller.
         order: Integer array, the order of the samples; None for the order on disk.
     """
 
@@ -27,6 +27,6 @@ class Batches(keras.utils.PyDataset):
         return self._dataset.batch(self._split, self._order[start : start + self._batch_size])
 
 
-def shuffled(count, seed, epoch):
+def permutation(count, seed, epoch):
     """Return the order of the training samples in an epoch."""
     return np.random.default_rng([seed, epoch]).permutation(count)

@@ -1,4 +1,4 @@
-"""Runs cells on a cluster through Slurm: one job array a grid, and one more for what is tried again."""
+"""Trains the runs of a sweep on a cluster through Slurm: one job array, and one more for each round of retries."""
 
 import contextlib
 import importlib.util
@@ -9,81 +9,86 @@ import time
 from tqdm import tqdm
 
 from compactnet.errors import InputError
-from compactnet.experiments.job import ClusterTask, Ended
-from compactnet.experiments.ledger import Ledger
+from compactnet.experiments.job import ClusterTask, JobResult, command_of
+from compactnet.experiments.tracker import Tracker
 from compactnet.processes import given_devices
 
-LOOK_SECONDS = 5.0
-"""How often the queue is asked."""
+POLL_SECONDS = 5.0
+"""How often the queue is queried."""
 
-GONE = 3
-"""Times in a row that the queue must not know a job without result before it counts as dead."""
+MISSING_POLLS = 3
+"""Polls in a row that must miss a job without result in the queue before it counts as killed."""
 
 
-def launch(jobs, stream, settings, folder, at_once=None, look_seconds=LOOK_SECONDS):
-    """Train the cells that have no record yet, on a cluster.
+def launch(jobs, stream, settings, folder, workers=None, poll_seconds=POLL_SECONDS):
+    """Train the runs that have no record yet, on a cluster.
 
-    A job that Slurm requeues goes on from its checkpoint; what fails is tried again as on one machine. The results
-    folder must be on a file system that the nodes share, as must the data and this installation.
+    A job that Slurm requeues continues from its checkpoint; one that fails is retried as on one machine. The nodes must
+    share the file system of the results, the data and this installation.
 
     Args:
-        jobs: What `plan_job` returned, for each cell in the order to run them.
-        stream: Where the bar goes.
-        settings: The config's `SlurmConfig`.
+        jobs: A `Job` for each run, in the order to train them.
+        stream: Stream for the progress bar.
+        settings: The experiment's `Slurm` section.
         folder: Folder for submitit's files.
-        at_once: Cells trained at once, or None for as many as Slurm allows.
-        look_seconds: How often the queue is asked.
+        workers: Runs trained at once, or None for as many as Slurm allows.
+        poll_seconds: How often the queue is queried.
 
     Returns:
-        An `Outcome`.
+        A `SweepResult`.
 
     Raises:
-        InputError: there is no Slurm or submitit here, Slurm refuses the jobs, or a cell found its data or config
+        InputError: Slurm or submitit is not installed, Slurm refuses the jobs, or the data or the config of a run are
             unusable; the others are cancelled.
+        ResourceError: the disk is full; the others are cancelled.
         KeyboardInterrupt: after every job was cancelled; records and checkpoints stay.
     """
     for missing in (name for name in ("sbatch", "squeue", "scancel") if shutil.which(name) is None):
-        raise InputError(f"There is no {missing} here. Run this on a host of the cluster, or leave LAUNCHER=slurm out.")
+        raise InputError(
+            f"{missing} is not installed here. Run this on a host of the cluster, or without LAUNCHER=slurm."
+        )
     if importlib.util.find_spec("submitit") is None:
-        raise InputError("submitit is not installed. Install it with `pip install 'compactnet[slurm]'`.")
-    ledger = Ledger(jobs)
-    if ledger.skipped:
-        stream.write(f"{ledger.skipped} of {len(jobs)} cells have their record already and are skipped.\n")
-    if ledger.waiting:
-        _Grid(ledger, stream, settings, folder, at_once, look_seconds).run()
-    return ledger.outcome()
+        raise InputError("submitit is not installed. Run `.venv/bin/python -m pip install -e '.[slurm]'` in the clone.")
+    tracker = Tracker(jobs)
+    if tracker.skipped:
+        stream.write(f"{tracker.skipped} of {len(jobs)} runs are already done and are skipped.\n")
+    if tracker.pending:
+        _Sweep(tracker, stream, settings, folder, workers, poll_seconds).run()
+    return tracker.result()
 
 
-class _Grid:
-    def __init__(self, ledger, stream, settings, folder, at_once, look_seconds):
-        self._ledger, self._stream, self._look_seconds = ledger, stream, look_seconds
-        self._settings, self._folder, self._at_once = settings, folder, at_once
+class _Sweep:
+    def __init__(self, tracker, stream, settings, folder, workers, poll_seconds):
+        self._tracker, self._stream, self._poll_seconds = tracker, stream, poll_seconds
+        self._settings, self._folder, self._workers = settings, folder, workers
         self._submitted, self._unseen = [], {}
 
     def run(self):
         pause = 0.2 if self._stream.isatty() else 60.0
         with tqdm(
-            total=self._ledger.total, desc="cells", unit="cell", file=self._stream, mininterval=pause, maxinterval=pause
+            total=self._tracker.total, desc="runs", unit="run", file=self._stream, mininterval=pause, maxinterval=pause
         ) as bar:
             try:
-                self._submit(self._ledger.waiting)
+                self._submit(self._tracker.pending)
                 while self._submitted:
                     states = self._states()
-                    again = [job for job, handle in list(self._submitted) if self._settle(job, handle, states, bar)]
-                    if again:
-                        self._submit(again)
+                    retries = [
+                        job for job, handle in list(self._submitted) if self._must_retry(job, handle, states, bar)
+                    ]
+                    if retries:
+                        self._submit(retries)
                     running = sum(state == "RUNNING" for state in states.values())
-                    failed = len(self._ledger.failed)
+                    failed = len(self._tracker.failed)
                     bar.set_postfix_str(f"{running} running, {len(states) - running} queued, {failed} failed")
                     if self._submitted:
-                        time.sleep(self._look_seconds)
+                        time.sleep(self._poll_seconds)
             finally:
                 self._cancel()
 
     def _submit(self, jobs):
         import submitit
 
-        # A job out of time is requeued as often as it takes: its checkpoint advances.
+        # A job out of time is requeued as often as needed: its checkpoint advances.
         executor = submitit.SlurmExecutor(folder=self._folder, max_num_timeout=1000)
         settings = self._settings
         wanted = {
@@ -91,53 +96,54 @@ class _Grid:
             "partition": settings.partition,
             "account": settings.account,
             "time": settings.minutes,
-            "cpus_per_task": jobs[0]["threads"],
+            "cpus_per_task": jobs[0].run.execution.threads,
             "gpus_per_node": settings.gpus or None,
             "mem": f"{settings.memory_gb}GB" if settings.memory_gb else None,
-            "array_parallelism": self._at_once or len(jobs),
+            "array_parallelism": self._workers or len(jobs),
         }
         executor.update_parameters(**{name: value for name, value in wanted.items() if value is not None})
         try:
             with given_devices():
-                handles = executor.map_array(ClusterTask(), jobs)
+                handles = executor.map_array(ClusterTask(), [command_of(job) for job in jobs])
         except submitit.core.utils.FailedJobError as error:
             raise InputError(f"Slurm refuses the jobs: {str(error).strip().splitlines()[-1]}") from error
         self._submitted += zip(jobs, handles, strict=True)
 
-    def _settle(self, job, handle, states, bar):
-        """Look after a submitted job; return whether it is to be submitted again."""
-        ended = self._ended(handle, states)
-        if ended is None:
+    def _must_retry(self, job, handle, states, bar):
+        """Record the result of a submitted job, if it ended; return whether it must be submitted again."""
+        result = self._result(handle, states)
+        if result is None:
             return False
         self._submitted.remove((job, handle))
-        became = self._ledger.settle(job, ended)
-        if became in ("again", "busy"):
-            # Busy: a task that Slurm believes dead still has the cell, or another grid.
-            bar.write(f"{job['title']}: {ended.reason or 'another grid has it'}. It is tried again.", file=self._stream)
+        recorded = self._tracker.record_result(job, result)
+        if recorded in ("retry", "busy"):
+            # Busy: another sweep trains the run, or a task that Slurm believes dead.
+            reason = result.reason or "another process trains it"
+            bar.write(f"{job.title}: {reason}. It is tried again.", file=self._stream)
             return True
         bar.update()
-        if became == "failed":
-            bar.write(f"{job['title']} failed: {self._ledger.failed[-1][1]}", file=self._stream)
+        if recorded == "failed":
+            bar.write(f"{job.title} failed: {self._tracker.failed[-1][1]}", file=self._stream)
         return False
 
-    def _ended(self, handle, states):
-        """Return how a submitted job ended, or None while it waits or runs."""
+    def _result(self, handle, states):
+        """Return the `JobResult` of a submitted job, or None while it waits or runs."""
         if handle.paths.result_pickle.exists():
             try:
                 return handle.result()
             except Exception as error:  # what the node raised: out of time too often, a broken installation, ...
-                return Ended("failed", str(error).strip().splitlines()[-1])
+                return JobResult("failed", str(error).strip().splitlines()[-1])
         if handle.job_id in states:
             self._unseen.pop(handle.job_id, None)
             return None
         # A shared file system may show a result later than the queue forgets the job.
         self._unseen[handle.job_id] = self._unseen.get(handle.job_id, 0) + 1
-        if self._unseen[handle.job_id] < GONE:
+        if self._unseen[handle.job_id] < MISSING_POLLS:
             return None
-        return Ended("killed", "it left the queue without a result")
+        return JobResult("killed", "it left the queue without a result")
 
     def _states(self):
-        """Return {job: state} of the submitted jobs that Slurm still knows as waiting or running."""
+        """Return {job: state} of the submitted jobs that are queued or running."""
         if not self._submitted:
             return {}
         arrays = {handle.job_id.split("_")[0] for _, handle in self._submitted}

@@ -1,53 +1,46 @@
-"""Trained weights of a run, kept beside its record on request."""
+"""Trained weights of a run, kept in the results folder on request."""
 
 import hashlib
-import io
-import zipfile
-from pathlib import Path
 
 import keras
-import numpy as np
 
 from compactnet.errors import InputError
-from compactnet.files import replaced
+from compactnet.files import read_npz, write_npz
 
-AGAIN = "Move the record away and run its cell again with --keep-weights."
+TRAIN_AGAIN = "Move the record away and train the run again with --keep-weights."
 
 
 def save_weights(path, model):
     """Write all weights of a model as an npz file, in the order of `model.weights`, in one step."""
-    content = io.BytesIO()
-    np.savez(content, *_arrays(model))
-    with replaced(Path(path)) as partial:
-        partial.write_bytes(content.getbuffer())
+    write_npz(path, {f"arr_{index}": array for index, array in enumerate(_arrays(model))})
 
 
 def load_weights(path, model, expected_hash):
-    """Give a model the weights of a run.
+    """Load the weights of a run into a model.
 
     Args:
-        path: What `save_weights` wrote.
-        model: The model of the run's network; it stays as it is if the weights are not the run's.
+        path: The file that `save_weights` wrote.
+        model: The model of the run's network; it is unchanged if the weights are not the run's.
         expected_hash: The record's `weights_sha256`.
 
     Raises:
-        InputError: the file is missing, or not of this network and run.
+        InputError: the file is missing, or belongs to another network or run.
     """
-    path = Path(path)
     try:
-        with path.open("rb") as content, np.load(content, allow_pickle=False) as file:
-            arrays = [file[f"arr_{place}"] for place in range(len(file.files))]
+        content = read_npz(path)
+        arrays = [content[f"arr_{index}"] for index in range(len(content))]
     except FileNotFoundError as error:
-        raise InputError(f"{path} is missing. {AGAIN}") from error
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise InputError(f"{path} holds no weights: {error}. {AGAIN}") from error
-    if _hash(arrays) != expected_hash or [one.shape for one in arrays] != [one.shape for one in _arrays(model)]:
-        raise InputError(f"{path} does not hold the weights of this record. {AGAIN}")
+        raise InputError(f"{path} is missing. {TRAIN_AGAIN}") from error
+    except (ValueError, KeyError) as error:
+        raise InputError(f"{path} has no weights: {error}. {TRAIN_AGAIN}") from error
+    shapes = [array.shape for array in _arrays(model)]
+    if _hash(arrays) != expected_hash or [array.shape for array in arrays] != shapes:
+        raise InputError(f"{path} does not hold the weights of this record. {TRAIN_AGAIN}")
     model.set_weights(arrays)
 
 
 def weights_hash(model):
-    """Return the SHA-256 of all weights, by which two runs are seen to be equal."""
+    """Return the SHA-256 of all weights, which shows whether two runs are equal."""
     return _hash(_arrays(model))
 
 

@@ -1,4 +1,4 @@
-"""The paper's layers and those of the networks it compares with, one public layer a file, on any Keras 3 backend."""
+"""The paper's layers and those of the networks it compares with: one public layer a file, on every Keras 3 backend."""
 
 from compactnet.layers.channel_shuffle import ChannelShuffle
 from compactnet.layers.compact_conv2d import CompactConv2D

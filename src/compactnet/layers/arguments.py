@@ -1,6 +1,4 @@
-"""Checks of layer arguments: each raises a ValueError that names the argument, what came and what is allowed."""
-
-import numbers
+"""Checks of arguments that only layers have. Each raises a ValueError of one line."""
 
 import keras
 
@@ -8,23 +6,12 @@ OPERATIONS = ("sum", "max", "average")
 GROUPINGS = ("adjacent", "strided")
 
 
-def checked_choice(argument, value, allowed):
-    """Return `value` if it is one of `allowed`, else raise a ValueError that names `argument`."""
-    if not isinstance(value, str) or value not in allowed:
-        names = ", ".join(repr(name) for name in allowed)
-        raise ValueError(f"`{argument}` must be one of {names}. Received: {argument}={value!r}")
-    return value
+def check_data_format(value):
+    """Return the data format `value`; None means the global setting of Keras.
 
-
-def checked_positive_integer(argument, value):
-    """Return `value` as an int if it is an integer of at least 1, else raise a ValueError that names `argument`."""
-    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < 1:
-        raise ValueError(f"`{argument}` must be an integer of at least 1. Received: {argument}={value!r}")
-    return int(value)
-
-
-def checked_data_format(value):
-    """Return "channels_last", or raise a ValueError: the layers here put channels on the last axis only."""
+    Raises:
+        ValueError: The data format is not "channels_last".
+    """
     data_format = keras.config.image_data_format() if value is None else value
     if data_format != "channels_last":
         source = "" if value is not None else " (from keras.config.image_data_format())"
@@ -35,17 +22,26 @@ def checked_data_format(value):
     return data_format
 
 
-def checked_group_count(channels, divisor, argument="compact_factor"):
-    """Return the channel count over `divisor`, or raise a ValueError that names `argument` if it does not divide."""
+def check_divides(argument, value, channels):
+    """Return `channels // value`.
+
+    Args:
+        argument: Name of the argument, for the message.
+        value: Integer of at least 1.
+        channels: Number of input channels, or None if it is unknown.
+
+    Raises:
+        ValueError: `value` does not divide the number of channels, or that number is unknown.
+    """
     if channels is None:
         raise ValueError(
             "The channel count (the last axis of the input) must be known when the layer is built. "
             "Received: None; give the input a fixed last dimension."
         )
-    if channels % divisor:
+    if channels % value:
+        divisors = ", ".join(str(number) for number in range(1, channels + 1) if channels % number == 0)
         raise ValueError(
-            f"`{argument}` must divide the channel count. Received: {argument}={divisor} "
-            f"for an input with {channels} channels; its divisors are "
-            f"{', '.join(str(n) for n in range(1, channels + 1) if channels % n == 0)}."
+            f"`{argument}` must divide the channel count. Received: {argument}={value} for an input with "
+            f"{channels} channels; its divisors are {divisors}."
         )
-    return channels // divisor
+    return channels // value

@@ -5,75 +5,63 @@ import math
 import keras
 from keras import ops
 
-from compactnet.layers.arguments import (
-    GROUPINGS,
-    OPERATIONS,
-    checked_choice,
-    checked_data_format,
-    checked_group_count,
-    checked_positive_integer,
-)
+from compactnet.checks import check_choice, check_integer
+from compactnet.layers.arguments import GROUPINGS, OPERATIONS, check_data_format, check_divides
 
 
 @keras.saving.register_keras_serializable(package="compactnet")
 class InterchannelPooling(keras.layers.Layer):
-    """Squeezes every C channels into one by their sum, maximum or average. It has no weights.
+    """Reduces every group of C channels to one channel: their sum, maximum or average. It has no weights.
 
-    With `grouping="adjacent"` output channel n covers the input channels nC to (n+1)C-1, as Eq. (1) of the paper has
-    it. With `grouping="strided"` it covers n, n+N', n+2N', ..., where N' = N/C is the number of output channels. The
-    two differ by a fixed permutation of the input channels, which the filters before the layer absorb, so a network
-    learns the same functions with either; "strided" is faster because whole contiguous rows of N' channels are reduced.
+    With `grouping="adjacent"`, output channel n reduces the input channels nC to (n+1)C-1, as in Eq. (1) of the paper.
+    With `grouping="strided"`, it reduces the channels n, n+N', n+2N', ..., where N' = N/C is the number of output
+    channels. The two differ by a fixed permutation of the input channels, so a network can learn the same functions
+    with either. "strided" is faster because it reduces contiguous rows of N' channels.
 
-    Where several channels of a group tie for the maximum, exactly one of them receives the gradient: the first of
-    the group on the TensorFlow, JAX and PyTorch backends on CPU. Eq. (3) leaves ties open.
+    If several channels of a group share the maximum, exactly one of them receives the gradient: the first of the group
+    on the TensorFlow, JAX and PyTorch backends on CPU. Eq. (3) leaves this case open.
 
     Args:
-        compact_factor: Integer C of at least 1, the number of channels squeezed into one. It must divide the channel
-            count of the input. 1 leaves the input as it is.
+        compact_factor: Integer C of at least 1, the number of channels per group. It must divide the channel count. 1
+            leaves the input unchanged.
         operation: "sum" (Eq. 4 with m = 1), "max" (Eq. 2) or "average" (Eq. 4 with m = C).
         grouping: "adjacent" (Eq. 1) or "strided".
-        data_format: "channels_last" or None; nothing else is supported.
+        data_format: "channels_last" or None. "channels_first" is not supported.
         **kwargs: Keyword arguments of `keras.layers.Layer`, such as `name` and `dtype`.
 
     Input shape:
-        A tensor of rank 2 or more with N channels on the last axis: `(batch, ..., N)`.
+        `(batch, ..., N)`, of rank 2 or more.
 
     Output shape:
         `(batch, ..., N / compact_factor)`.
 
     Raises:
-        ValueError: an argument out of its range, channels first, a rank below 2, or a channel count that
-            `compact_factor` does not divide.
+        ValueError: An argument is invalid, the rank is below 2, or `compact_factor` does not divide the channel count.
 
-    Example:
-
-    >>> import numpy as np
-    >>> channels = np.array([[1.0, 2.0, 30.0, 40.0]], dtype="float32")
-    >>> np.asarray(InterchannelPooling(2)(channels)).tolist()
-    [[3.0, 70.0]]
-    >>> np.asarray(InterchannelPooling(2, grouping="strided")(channels)).tolist()
-    [[31.0, 42.0]]
+    Examples:
+        >>> import numpy as np
+        >>> channels = np.array([[1.0, 2.0, 30.0, 40.0]], dtype="float32")
+        >>> np.asarray(InterchannelPooling(2)(channels)).tolist()
+        [[3.0, 70.0]]
+        >>> np.asarray(InterchannelPooling(2, grouping="strided")(channels)).tolist()
+        [[31.0, 42.0]]
 
     Source: Liang, Zhang, Feng, "Channel Compression", IEEE Access 2020, Sec. III-A.
     """
 
     def __init__(self, compact_factor, operation="sum", grouping="adjacent", data_format=None, **kwargs):
         super().__init__(**kwargs)
-        self.compact_factor = checked_positive_integer("compact_factor", compact_factor)
-        self.operation = checked_choice("operation", operation, OPERATIONS)
-        self.grouping = checked_choice("grouping", grouping, GROUPINGS)
-        self.data_format = checked_data_format(data_format)
+        self.compact_factor = check_integer("compact_factor", compact_factor)
+        self.operation = check_choice("operation", operation, OPERATIONS)
+        self.grouping = check_choice("grouping", grouping, GROUPINGS)
+        self.data_format = check_data_format(data_format)
+        self.input_spec = keras.layers.InputSpec(min_ndim=2)
 
     def build(self, input_shape):
         self.compute_output_shape(input_shape)
 
     def compute_output_shape(self, input_shape):
-        if len(input_shape) < 2:
-            raise ValueError(
-                "InterchannelPooling takes a tensor of rank 2 or more, (batch, ..., channels). "
-                f"Received: input_shape={tuple(input_shape)}"
-            )
-        return (*input_shape[:-1], checked_group_count(input_shape[-1], self.compact_factor))
+        return (*input_shape[:-1], check_divides("compact_factor", self.compact_factor, input_shape[-1]))
 
     def call(self, inputs):
         if self.compact_factor == 1:
@@ -94,7 +82,7 @@ class InterchannelPooling(keras.layers.Layer):
             return ops.sum(grouped, axis=2)
         if self.operation == "average":
             return ops.mean(grouped, axis=2)
-        # A pooling's gradient goes to one winner, as Eq. (3) has it, and is faster than the gradient of ops.max.
+        # The gradient of a max pooling goes to a single channel, as in Eq. (3), and is faster than that of ops.max.
         window = (1, self.compact_factor)
         return ops.max_pool(grouped, pool_size=window, strides=window, data_format="channels_last")
 

@@ -1,22 +1,24 @@
-"""Average pooling with 'same' padding that means the same on every backend."""
+"""Average pooling with "same" padding that gives the same results on every backend."""
 
 import keras
 from keras import ops
 
-from compactnet.layers.arguments import checked_data_format, checked_positive_integer
+from compactnet.checks import check_integer
+from compactnet.layers.arguments import check_data_format
 
 
 @keras.saving.register_keras_serializable(package="compactnet")
 class SameAveragePooling2D(keras.layers.Layer):
-    """`keras.layers.AveragePooling2D` with padding "same", whose windows average what lies inside the input alone.
+    """A `keras.layers.AveragePooling2D` with padding "same" whose averages never include the padding.
 
-    On PyTorch, Keras 3.15 repeats the last row and column where the padding is uneven and counts them in; there this
-    layer averages by two poolings. On other backends it is Keras' own operation.
+    On PyTorch, Keras 3.15 repeats the last row and column where the padding is uneven and includes them in the average.
+    There, this layer divides the average with zeros as padding by the share of the window inside the input. On other
+    backends it calls `keras.ops.average_pool`.
 
     Args:
-        pool_size: Integer of at least 1, height and width of a window.
-        strides: Integer of at least 1, the step between windows.
-        data_format: "channels_last" or None; nothing else is supported.
+        pool_size: Integer of at least 1, the height and width of the window.
+        strides: Integer of at least 1, the step between windows along both axes.
+        data_format: "channels_last" or None. "channels_first" is not supported.
         **kwargs: Keyword arguments of `keras.layers.Layer`, such as `name` and `dtype`.
 
     Input shape:
@@ -26,32 +28,24 @@ class SameAveragePooling2D(keras.layers.Layer):
         `(batch, ceil(height / strides), ceil(width / strides), channels)`.
 
     Raises:
-        ValueError: an argument out of its range, channels first, or a rank other than 4.
+        ValueError: An argument is invalid, or the rank is not 4.
 
-    Example:
+    Examples:
+        >>> import numpy as np
+        >>> np.asarray(SameAveragePooling2D(3, 2)(np.arange(16.0).reshape(1, 4, 4, 1)))[0, :, :, 0].tolist()
+        [[5.0, 6.5], [11.0, 12.5]]
 
-    >>> import numpy as np
-    >>> np.asarray(SameAveragePooling2D(3, 2)(np.arange(16.0).reshape(1, 4, 4, 1)))[0, :, :, 0].tolist()
-    [[5.0, 6.5], [11.0, 12.5]]
-
-    Source: the shortcut of a ShuffleNet unit with stride 2: Zhang, Zhou, Lin, Sun, "ShuffleNet", CVPR 2018, Fig. 2c.
+    Source: Zhang, Zhou, Lin, Sun, "ShuffleNet", CVPR 2018, Fig. 2c: the shortcut of a unit with stride 2.
     """
 
     def __init__(self, pool_size, strides, data_format=None, **kwargs):
         super().__init__(**kwargs)
-        self.pool_size = checked_positive_integer("pool_size", pool_size)
-        self.strides = checked_positive_integer("strides", strides)
-        self.data_format = checked_data_format(data_format)
-
-    def build(self, input_shape):
-        self.compute_output_shape(input_shape)
+        self.pool_size = check_integer("pool_size", pool_size)
+        self.strides = check_integer("strides", strides)
+        self.data_format = check_data_format(data_format)
+        self.input_spec = keras.layers.InputSpec(ndim=4)
 
     def compute_output_shape(self, input_shape):
-        if len(input_shape) != 4:
-            raise ValueError(
-                "SameAveragePooling2D takes a tensor of rank 4, (batch, height, width, channels). "
-                f"Received: input_shape={tuple(input_shape)}"
-            )
         batch, *extents, channels = input_shape
         return (batch, *(None if extent is None else -(-extent // self.strides) for extent in extents), channels)
 

@@ -1,6 +1,6 @@
-"""What runs a network, each as a function without arguments that has finished its work when it returns.
+"""Runtimes that run a network, each as a function without arguments whose work is finished when it returns.
 
-Backends and runtimes are imported where they are used: a machine need have only those it times.
+Backends and runtimes are imported where they are used, so that a machine needs only those it times.
 """
 
 import importlib.util
@@ -110,19 +110,19 @@ _INFERENCE = MappingProxyType(
 RUNTIMES = tuple(_INFERENCE)
 
 PACKAGES = MappingProxyType({"litert": ("ai-edge-litert",), "onnxruntime": ("onnxruntime", "onnx", "tf2onnx")})
-"""Distributions, beside the backend, that a conversion and its runtime are."""
+"""Distributions besides the backend whose versions matter."""
 
 _MODULES = MappingProxyType({"litert": ("ai_edge_litert",), "onnxruntime": ("onnxruntime", "onnx", "tf2onnx")})
 
 
 def missing_modules(runtime):
-    """Return the modules that a runtime needs and this machine lacks."""
+    """Return the modules that a runtime needs and that are not installed."""
     names = ("tensorflow", *_MODULES[runtime]) if runtime in _MODULES else (runtime,)
     return [name for name in names if importlib.util.find_spec(name) is None]
 
 
 def accelerator(backend):
-    """Return the name of the graphics processor that a backend computes on, or None where it has none."""
+    """Return the name of the GPU that a backend computes on, or None where it has none."""
     match backend:
         case "tensorflow":
             import tensorflow as tf
@@ -142,7 +142,7 @@ def accelerator(backend):
 
 
 def accelerator_peak_bytes(backend):
-    """Return the most bytes that a backend held on its graphics processor at once."""
+    """Return the peak memory of a backend on its GPU in bytes."""
     match backend:
         case "tensorflow":
             import tensorflow as tf

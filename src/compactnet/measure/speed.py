@@ -1,6 +1,6 @@
 """Speed as ratios: what is compared runs interleaved in one process, because machines are noisy and shared.
 
-TensorFlow is imported where it is used; these figures are about TensorFlow's kernels on this machine.
+TensorFlow is imported where it is used; these figures measure TensorFlow's kernels.
 """
 
 import time
@@ -12,6 +12,7 @@ import numpy as np
 from compactnet.errors import InputError
 from compactnet.layers import InterchannelPooling
 from compactnet.networks.graph import flatten, nodes
+from compactnet.networks.keras_internals import takes_training
 
 
 @dataclass(frozen=True)
@@ -27,11 +28,11 @@ class Timing:
 
 
 def interleaved(candidates, rounds=30, warm_up=3):
-    """Time callables side by side.
+    """Time callables in turns.
 
     Args:
-        candidates: {name: function without arguments}; each must have finished its work when it returns.
-        rounds: How often each is timed. The order turns by one from round to round.
+        candidates: {name: function without arguments}; its work must be finished when it returns.
+        rounds: Timed calls of each. The order rotates by one from round to round.
         warm_up: Untimed calls of each before the first round.
 
     Returns:
@@ -71,7 +72,7 @@ def forward_and_backward(function, weights, shape, output_shape):
         function: Function of one tensor.
         weights: Variables to differentiate for, besides the input.
         shape: Shape of the input.
-        output_shape: Shape of the output, for the gradient that comes from above.
+        output_shape: Shape of the output, for its gradient.
     """
     import tensorflow as tf
 
@@ -84,7 +85,7 @@ def forward_and_backward(function, weights, shape, output_shape):
         with tf.GradientTape() as tape:
             tape.watch(values)
             outputs = function(values)
-        # The outputs are returned, so that a forward pass which no gradient needs is run all the same.
+        # The outputs are returned, so that a forward pass that no gradient needs is not optimized away.
         return outputs, tape.gradient(outputs, [values, *weights], output_gradients=gradient)
 
     def call():
@@ -101,7 +102,7 @@ def interchannel_operation(operation, compact_factor=2, shape=(32, 16, 16, 128),
         operation: "sum", "max" or "average".
         compact_factor: C.
         shape: (batch, height, width, channels).
-        rounds: How often each is timed.
+        rounds: Timed calls of each.
 
     Returns:
         {"reshape and reduce": Timing, "adjacent": Timing, "strided": Timing}
@@ -124,9 +125,9 @@ def interchannel_operation(operation, compact_factor=2, shape=(32, 16, 16, 128),
 
 
 def seconds_by_kind(model, batch_size=32, rounds=10):
-    """Return where a step's time goes: seconds of forward and backward of each kind of layer, alone on its own input.
+    """Return the seconds of forward and backward of each kind of layer, each layer timed alone on its own input.
 
-    The sum is no step: a step also fuses, overlaps and updates weights. The shares say what is worth mending.
+    The sum is not the time of a step, which also fuses, overlaps and updates weights; the shares show what is slow.
 
     Args:
         model: A functional model; composite layers are opened.
@@ -142,9 +143,7 @@ def seconds_by_kind(model, batch_size=32, rounds=10):
             continue
         call = forward_and_backward(
             # In training mode, where normalization reads the batch.
-            lambda values, layer=operation: (
-                layer(values, training=True) if layer._call_has_training_arg else layer(values)
-            ),
+            lambda values, layer=operation: layer(values, training=True) if takes_training(layer) else layer(values),
             operation.trainable_variables,
             (batch_size, *inputs[0].shape[1:]),
             (batch_size, *outputs[0].shape[1:]),

@@ -1,13 +1,16 @@
 """From a spec to a Keras model."""
 
-import difflib
-import numbers
+import bisect
 
 import keras
 
+from compactnet.checks import check_integer, suggest
 from compactnet.errors import InputError
 from compactnet.networks.catalogue import CATALOGUE
 from compactnet.networks.spec import NetworkSpec
+
+LARGEST_TRIED = 1024
+"""Pixels up to which the smallest input that works is looked for, once an input has turned out too small."""
 
 
 def build(name_or_spec, input_shape=(128, 512, 1), classes=10, resize_to=None, name=None):
@@ -27,51 +30,73 @@ def build(name_or_spec, input_shape=(128, 512, 1), classes=10, resize_to=None, n
         InputError: an unknown name, Keras set to channels first, a shape or class count out of range, an input too
             small for the skeleton, or a compact factor that does not divide the channels of one of its layers.
     """
-    spec = find(name_or_spec)
+    spec = get_spec(name_or_spec)
     if keras.config.image_data_format() != "channels_last":
         raise InputError(
             "Networks are built with channels last, and Keras is set to "
             f"{keras.config.image_data_format()!r}. Call keras.config.set_image_data_format('channels_last') first."
         )
-    input_shape = _checked_shape("input_shape", input_shape, 3)
-    classes = _checked_integer("classes", classes, 2)
-    size = input_shape[:2] if resize_to is None else _checked_shape("resize_to", resize_to, 2)
-    smallest = spec.skeleton.smallest_size()
-    if min(size) < smallest:
+    input_shape = _check_shape("input_shape", input_shape, 3)
+    classes = check_integer("classes", classes, 2)
+    size = input_shape[:2] if resize_to is None else _check_shape("resize_to", resize_to, 2)
+    inputs = keras.Input(input_shape, name="input")
+    resized = inputs if resize_to is None else keras.layers.Resizing(*size, name="resize")(inputs)
+    features, problem = _features(spec, resized)
+    if problem:
+        smallest = _smallest_size(spec, input_shape[-1], min(size))
+        if smallest is None:
+            raise InputError(f"{spec.title} cannot be built: {problem}")
         way_out = ", or use padding 'same'" if getattr(spec.skeleton, "padding", None) == "valid" else ""
         raise InputError(
             f"An input of {size[0]}x{size[1]} is too small for {spec.title}: its feature maps would vanish. "
             f"The smallest that works is {smallest}x{smallest}; give a larger input{way_out}."
         )
-    inputs = keras.Input(input_shape, name="input")
-    resized = inputs if resize_to is None else keras.layers.Resizing(*size, name="resize")(inputs)
-    try:
-        features = spec.skeleton.features(resized, spec.convolution)
-    except ValueError as error:
-        raise InputError(f"{spec.title} cannot be built: {error}") from error
     outputs = spec.skeleton.classifier(features, classes)
     default_name = name_or_spec if isinstance(name_or_spec, str) else spec.skeleton.kind
     return keras.Model(inputs, outputs, name=name or default_name)
 
 
-def find(name_or_spec):
+def get_spec(name_or_spec):
     """Return the spec of a catalogue name, or the spec itself; raise an InputError on anything else."""
     if isinstance(name_or_spec, NetworkSpec):
         return name_or_spec
     if isinstance(name_or_spec, str) and name_or_spec in CATALOGUE:
         return CATALOGUE[name_or_spec]
-    close = difflib.get_close_matches(str(name_or_spec), CATALOGUE, n=3)
-    hint = f"Did you mean {' or '.join(close)}?" if close else f"Known names: {', '.join(CATALOGUE)}."
-    raise InputError(f"Unknown network {name_or_spec!r}. {hint}")
+    raise InputError(f"Unknown network {name_or_spec!r}. {suggest(name_or_spec, CATALOGUE, count=3)}")
 
 
-def _checked_shape(argument, shape, rank):
+def _features(spec, inputs):
+    """Return the last feature map and None, or None and what is wrong: a vanished map, or what a layer refused."""
+    try:
+        features = spec.skeleton.features(inputs, spec.convolution)
+    except ValueError as error:
+        return None, (str(error).strip().splitlines() or [type(error).__name__])[0]
+    if min(features.shape[1:3]) < 1:
+        return None, f"its last feature map has the shape {features.shape[1:]}"
+    return features, None
+
+
+def _smallest_size(spec, channels, size):
+    """Return the smallest square input above `size` that gives a feature map, or None where none does."""
+    inputs = keras.Input((None, None, channels))
+    try:
+        model = keras.Model(inputs, spec.skeleton.features(inputs, spec.convolution))
+    except (TypeError, ValueError):
+        return None
+
+    def works(extent):
+        try:
+            return min(model.compute_output_shape((None, extent, extent, channels))[1:3]) >= 1
+        except ValueError:
+            return False
+
+    sizes = range(size + 1, LARGEST_TRIED + 1)
+    if not sizes or not works(sizes[-1]):
+        return None
+    return sizes[bisect.bisect_left(sizes, True, key=works)]
+
+
+def _check_shape(argument, shape, rank):
     if not isinstance(shape, tuple | list) or len(shape) != rank:
         raise InputError(f"`{argument}` must be a tuple of {rank} integers. Received: {argument}={shape!r}")
-    return tuple(_checked_integer(argument, extent, 1) for extent in shape)
-
-
-def _checked_integer(argument, value, least):
-    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < least:
-        raise InputError(f"`{argument}` takes integers of at least {least}. Received: {value!r}")
-    return int(value)
+    return tuple(check_integer(f"{argument}[{axis}]", extent) for axis, extent in enumerate(shape))

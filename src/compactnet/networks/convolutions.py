@@ -1,21 +1,22 @@
 """The convolutions that a skeleton can carry: standard, separable and compact.
 
-Each is a frozen description that is called with a tensor and returns a tensor. The skeleton decides how its
-convolutions are padded, whether they have a bias and which activation it uses (`Style`); the convolution decides what
-happens inside. What follows the convolution (normalization, activation, addition) is the skeleton's.
+A convolution is a frozen spec that is called with a tensor and returns a tensor. The skeleton decides the padding, the
+bias and the activation (`LayerDefaults`); the convolution decides what happens inside. The normalization, activation or
+addition after the convolution belongs to the skeleton.
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, ClassVar, Literal
 
 import keras
+from pydantic import Field, SerializeAsAny, WrapValidator
 
-from compactnet.layers import CompactConv2D
-from compactnet.layers.arguments import GROUPINGS, OPERATIONS, checked_choice, checked_positive_integer
+from compactnet.layers import CompactConv2D, GroupedConv2D
+from compactnet.validation import Count, StrictModel
 
 
 @dataclass(frozen=True)
-class Style:
+class LayerDefaults:
     """What a skeleton asks of every convolution in it.
 
     Attributes:
@@ -27,6 +28,7 @@ class Style:
         normalize_inside: Whether a separable convolution is normalized and activated between its two halves, as in
             MobileNet, or not, as in Xception and in the paper's XVGG-8.
         activate_inside: Whether the activation follows that normalization, or not, as in ShuffleNet.
+        pointwise_groups: Groups of the 1x1 half of a separable convolution, as in ShuffleNet v1.
     """
 
     padding: str
@@ -36,87 +38,119 @@ class Style:
     epsilon: float
     normalize_inside: bool = False
     activate_inside: bool = True
+    pointwise_groups: int = 1
 
 
-@dataclass(frozen=True)
-class Standard:
+class Convolution(StrictModel):
+    """Base class of convolutions.
+
+    Attributes:
+        kind: Name of the convolution in a YAML file.
+    """
+
+    kind: str
+
+    ends_in_pointwise: ClassVar[bool] = True
+    """Whether the last operation is a 1x1 convolution, so that a skeleton need not add one (Sec. III-C)."""
+
+    def __call__(self, inputs, filters, defaults, strides=1, name=None):
+        """Return the convolution of a tensor.
+
+        Args:
+            inputs: Tensor of shape `(batch, height, width, channels)`.
+            filters: Number of output channels.
+            defaults: The skeleton's `LayerDefaults`.
+            strides: Strides along both axes.
+            name: Name of the layer, or the beginning of its layers' names.
+        """
+        raise NotImplementedError
+
+
+class Standard(Convolution):
     """A standard 3x3 convolution, Eq. (6)."""
 
     kind: Literal["standard"] = "standard"
 
-    def __call__(self, inputs, filters, style, strides=1, name=None):
+    ends_in_pointwise: ClassVar[bool] = False
+
+    def __call__(self, inputs, filters, defaults, strides=1, name=None):
         return keras.layers.Conv2D(
-            filters, 3, strides=strides, padding=style.padding, use_bias=style.use_bias, name=name
+            filters, 3, strides=strides, padding=defaults.padding, use_bias=defaults.use_bias, name=name
         )(inputs)
 
 
-@dataclass(frozen=True)
-class Separable:
+class Separable(Convolution):
     """A depthwise 3x3 convolution followed by a 1x1 convolution."""
 
     kind: Literal["separable"] = "separable"
 
-    def __call__(self, inputs, filters, style, strides=1, name=None):
-        if not style.normalize_inside:
-            return keras.layers.SeparableConv2D(
-                filters, 3, strides=strides, padding=style.padding, use_bias=style.use_bias, name=name
-            )(inputs)
-        outputs = keras.layers.DepthwiseConv2D(
-            3, strides=strides, padding=style.padding, use_bias=style.use_bias, name=f"{name}_depthwise"
-        )(inputs)
-        outputs = normalized(outputs, style, name=f"{name}_depthwise", activate=style.activate_inside)
-        return keras.layers.Conv2D(filters, 1, use_bias=style.use_bias, name=f"{name}_pointwise")(outputs)
+    def __call__(self, inputs, filters, defaults, strides=1, name=None):
+        shared = {"strides": strides, "padding": defaults.padding, "use_bias": defaults.use_bias}
+        if not defaults.normalize_inside:
+            return keras.layers.SeparableConv2D(filters, 3, **shared, name=name)(inputs)
+        outputs = keras.layers.DepthwiseConv2D(3, **shared, name=f"{name}_depthwise")(inputs)
+        outputs = batch_norm_activation(outputs, defaults, name=f"{name}_depthwise", activate=defaults.activate_inside)
+        return pointwise(outputs, filters, defaults, defaults.pointwise_groups, name=f"{name}_pointwise")
 
 
-@dataclass(frozen=True)
-class Compact:
+class Compact(Convolution):
     """The paper's compact convolution, Sec. III-B.
 
     Attributes:
         compact_factor: C, the number of channels squeezed into one.
         operation: "sum", "max" or "average".
-        grouping: "strided" or "adjacent"; the same network up to a permutation of the preceding filters, the first
-            being faster.
+        grouping: "strided" or "adjacent": the same network up to a permutation of the preceding filters; "strided" is
+            faster.
         depthwise_activation: Whether the skeleton's activation follows the normalization of the depthwise
-            convolution. The paper's text says so, its counts cannot tell.
+            convolution. The paper's text says so; its counts cannot tell.
     """
 
-    compact_factor: int = 2
+    kind: Literal["compact"] = "compact"
+    compact_factor: Count = 2
     operation: Literal["sum", "max", "average"] = "sum"
     grouping: Literal["strided", "adjacent"] = "strided"
     depthwise_activation: bool = True
-    kind: Literal["compact"] = "compact"
 
-    def __post_init__(self):
-        checked_positive_integer("compact_factor", self.compact_factor)
-        checked_choice("operation", self.operation, OPERATIONS)
-        checked_choice("grouping", self.grouping, GROUPINGS)
-
-    def __call__(self, inputs, filters, style, strides=1, name=None):
+    def __call__(self, inputs, filters, defaults, strides=1, name=None):
         return CompactConv2D(
             filters,
             3,
             compact_factor=self.compact_factor,
             operation=self.operation,
             strides=strides,
-            padding=style.padding,
+            padding=defaults.padding,
             grouping=self.grouping,
-            depthwise_activation=style.activation if self.depthwise_activation else None,
-            use_bias=style.use_bias,
-            momentum=style.momentum,
-            epsilon=style.epsilon,
+            depthwise_activation=defaults.activation if self.depthwise_activation else None,
+            use_bias=defaults.use_bias,
+            momentum=defaults.momentum,
+            epsilon=defaults.epsilon,
             name=name,
         )(inputs)
 
 
-Convolution = Standard | Separable | Compact
+def or_instance_of(base):
+    """Return a validator that also takes instances of `base` that the union does not name, from a user's own code."""
+    return WrapValidator(lambda value, handler: value if isinstance(value, base) else handler(value))
 
 
-def normalized(inputs, style, name, activate=True):
-    """Return `inputs` after the batch normalization and, unless `activate` is False, the activation of `style`."""
+AnyConvolution = Annotated[
+    SerializeAsAny[Standard | Separable | Compact], Field(discriminator="kind"), or_instance_of(Convolution)
+]
+"""The convolutions that a YAML file can name by their `kind`."""
+
+
+def batch_norm_activation(inputs, defaults, name, activate=True):
+    """Return `inputs` after batch normalization and, unless `activate` is False, the activation of `defaults`."""
     outputs = keras.layers.BatchNormalization(
-        momentum=style.momentum, epsilon=style.epsilon, name=f"{name}_normalization"
+        momentum=defaults.momentum, epsilon=defaults.epsilon, name=f"{name}_normalization"
     )(inputs)
     if not activate:
         return outputs
-    return keras.layers.Activation(style.activation, name=f"{name}_activation")(outputs)
+    return keras.layers.Activation(defaults.activation, name=f"{name}_activation")(outputs)
+
+
+def pointwise(inputs, filters, defaults, groups, name):
+    """Return a 1x1 convolution of `inputs`, in groups where `groups` is above 1."""
+    if groups == 1:
+        return keras.layers.Conv2D(filters, 1, use_bias=defaults.use_bias, name=name)(inputs)
+    return GroupedConv2D(filters, 1, groups=groups, use_bias=defaults.use_bias, name=name)(inputs)

@@ -1,44 +1,47 @@
-"""A model as a flat graph: one copy of it in which composite layers are replaced by the layers inside them.
+"""A model as a flat graph: a copy in which composite layers are replaced by the layers inside them.
 
-A composite layer is one that has sublayers, such as `CompactConv2D` or a model used as a layer. Calling its `call` on
-symbolic tensors lays its sublayers into the graph one by one, so whatever reads the flat graph (complexity, folding)
-sees the depthwise convolution, the normalization and the 1x1 convolution inside a compact convolution, and those of
-any other layer composed in Keras, without knowing that layer.
+A composite layer is one that has sublayers, such as `CompactConv2D` or a model used as a layer. It is opened by calling
+its `call` on symbolic tensors, which adds its sublayers to the graph one by one. Code that reads the flat graph, such
+as `complexity`, then sees the depthwise convolution, the normalization and the 1x1 convolution inside a compact
+convolution, and those inside any other layer composed in Keras, without special cases.
 """
 
 import keras
 
 from compactnet.errors import InputError
+from compactnet.networks.keras_internals import computation_nodes, producer, sublayers
 
 JOINT = "-"
-"""Between the name of a composite layer and that of its part; Keras and its backends allow few characters here."""
+"""Separates the name of a composite layer from that of its part; Keras and its backends allow few characters here."""
 
 
 def flatten(model):
-    """Return a copy of `model`, with freshly initialised weights, whose composite layers are opened.
+    """Return a copy of `model`, with newly initialized weights, whose composite layers are opened.
 
-    A composite stays closed if its `call` does not take symbolic tensors (recurrent layers), or if a weight of it would
-    be lost because it belongs to none of the layers that its `call` lays into the graph (some wrappers).
+    A composite layer stays closed if its `call` does not accept symbolic tensors (recurrent layers), or if a weight
+    would be lost because it belongs to none of the layers that its `call` adds to the graph (some wrappers).
 
     Args:
         model: A functional `keras.Model`, or a built `keras.Sequential`.
 
     Returns:
-        A functional `keras.Model`; the model given is left as it was. Its weights have the names of the original's
-        parts, such as "conv2_1-depthwise", and not necessarily their order.
+        A functional `keras.Model`; `model` itself is not changed. The parts of a composite layer are named after it,
+        such as "conv2_1-depthwise". The order of the weights may differ from that in `model`.
 
     Raises:
-        InputError: `model` is no functional model, one of its layers cannot be copied from its config, or a layer is
-            shared by two nested models.
+        InputError: `model` is not functional, one of its layers cannot be copied from its config, or two nested models
+            share a layer.
     """
     if isinstance(model, keras.Sequential):
         if not model.built:
-            raise InputError("The Sequential model has no input shape yet: add a keras.Input or call build() first.")
+            raise InputError(
+                "The Sequential model has no input shape yet. Add a keras.Input as its first layer, or call build()."
+            )
         model = keras.Model(model.inputs[0], model.outputs[0], name=model.name)
     if not isinstance(model, keras.Model) or not hasattr(model, "operations"):
         raise InputError(
-            "A functional keras.Model (or a built Sequential) is needed, whose layers can be listed. "
-            f"Received: {type(model).__name__}; build it from keras.Input with the functional interface."
+            "`model` must be a functional keras.Model or a built keras.Sequential. "
+            f"Received: {type(model).__name__}. Build it from keras.Input with the functional API."
         )
     flat, opened = model, True
     # A sublayer may be composite in turn: each pass opens one level, until one finds nothing to open.
@@ -47,18 +50,16 @@ def flatten(model):
     if flat.count_params() != model.count_params():
         raise InputError(
             f"A flat copy of {model.name!r} would have {flat.count_params()} parameters instead of "
-            f"{model.count_params()}: two models inside it share a layer. Use that layer in the outer model alone."
+            f"{model.count_params()}, because two models inside it share a layer. Call that layer in the outer model "
+            "only."
         )
     return flat
 
 
 def nodes(flat_model):
     """Yield (operation, input tensors, output tensors) of a flat model, in an order in which it can be computed."""
-    levels = flat_model._nodes_by_depth
-    for depth in sorted(levels, reverse=True):
-        for node in levels[depth]:
-            if not node.is_input:
-                yield node.operation, node.input_tensors, node.output_tensors
+    for node in computation_nodes(flat_model):
+        yield node.operation, node.input_tensors, node.output_tensors
 
 
 def _copy_opened(model):
@@ -68,17 +69,17 @@ def _copy_opened(model):
     def call(layer, *args, **kwargs):
         # The ordinary call builds the layer, whatever its signature; its outputs stay unused if it can be opened.
         closed = layer(*args, **kwargs)
-        if not isinstance(layer, keras.layers.Layer) or not layer._layers:
+        if not isinstance(layer, keras.layers.Layer) or not sublayers(layer):
             return closed
         try:
             parts = layer.call(*args, **kwargs)
         except Exception:  # a call that was written for arrays alone can raise anything
             return closed
-        if not _holds_all_weights(parts, layer):
+        if not _contains_all_weights(parts, layer):
             return closed
         opened.append(layer)
-        for sublayer in layer._layers:
-            # Two composites of one class have parts of the same names, which one graph cannot hold.
+        for sublayer in sublayers(layer):
+            # Two composites of one class have parts of the same names, and names in a graph are unique.
             if not sublayer.name.startswith(layer.name + JOINT):
                 sublayer.name = layer.name + JOINT + sublayer.name
         return parts
@@ -91,16 +92,16 @@ def _copy_opened(model):
     return copy, bool(opened)
 
 
-def _holds_all_weights(outputs, layer):
-    """Say whether every weight of `layer` belongs to a layer on the way to the symbolic tensors `outputs`."""
+def _contains_all_weights(outputs, layer):
+    """Say whether every weight of `layer` belongs to an operation from which the tensors `outputs` are computed."""
     waiting, seen, found = keras.tree.flatten(outputs), set(), set()
     while waiting:
         tensor = waiting.pop()
         if id(tensor) in seen or not isinstance(tensor, keras.KerasTensor):
             continue
         seen.add(id(tensor))
-        operation, node_index, _ = tensor._keras_history
+        operation, inputs = producer(tensor)
         if operation is not layer:
             found.update(id(weight) for weight in getattr(operation, "weights", ()))
-            waiting.extend(operation._inbound_nodes[node_index].input_tensors)
+            waiting.extend(inputs)
     return all(id(weight) in found for weight in layer.weights)

@@ -1,16 +1,15 @@
 """MobileNet version 2 (Table II of the paper; after Sandler et al., 2018)."""
 
-from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, ClassVar, Literal
 
 import keras
+from pydantic import Field
 
-from compactnet.errors import InputError
-from compactnet.networks.convolutions import normalized
+from compactnet.networks.convolutions import batch_norm_activation
 from compactnet.networks.skeleton import Skeleton
+from compactnet.validation import Number
 
 
-@dataclass(frozen=True, kw_only=True)
 class MobileNetV2(Skeleton):
     """A standard stem and seventeen inverted residuals: a 1x1 convolution widens, the skeleton's convolution filters
     and narrows again. All have biases and are normalized; a ReLU6 follows all but the narrow ends. The parameters of
@@ -21,11 +20,11 @@ class MobileNetV2(Skeleton):
     """
 
     kind: Literal["mobilenet_v2"] = "mobilenet_v2"
-    dropout: float = 0.3
+    dropout: Annotated[Number, Field(ge=0, lt=1)] = 0.3
 
-    STEM = 32
+    STEM: ClassVar = 32
     # Expansion, channels, blocks, and strides of the first of them (Table 2 of Sandler et al.).
-    STAGES = (
+    STAGES: ClassVar = (
         (1, 16, 1, 1),
         (6, 24, 2, 2),
         (6, 32, 3, 2),
@@ -34,37 +33,36 @@ class MobileNetV2(Skeleton):
         (6, 160, 3, 2),
         (6, 320, 1, 1),
     )
-    LAST = 1280
-
-    def __post_init__(self):
-        super().__post_init__()
-        if isinstance(self.dropout, bool) or not isinstance(self.dropout, int | float) or not 0 <= self.dropout < 1:
-            raise InputError(f"`dropout` must be a number from 0 to below 1. Received: dropout={self.dropout!r}")
-
-    def final_size(self, size):
-        for strides in (2, *(strides for _, _, _, strides in self.STAGES)):
-            size = -(-size // strides)
-        return size
+    LAST: ClassVar = 1280
 
     def features(self, inputs, convolution):
-        style = self.style(padding="same", use_bias=True, activation="relu6", normalize_inside=True)
+        defaults = self.layer_defaults(padding="same", use_bias=True, activation="relu6", normalize_inside=True)
         outputs = keras.layers.Conv2D(self.channels(self.STEM), 3, strides=2, padding="same", name="stem")(inputs)
-        outputs = normalized(outputs, style, name="stem")
+        outputs = batch_norm_activation(outputs, defaults, name="stem")
         for stage, (expansion, filters, blocks, strides) in enumerate(self.STAGES):
             for block in range(blocks):
                 name = f"stage{stage + 1}_block{block + 1}"
                 outputs = self._inverted_residual(
-                    outputs, expansion, self.channels(filters), strides if block == 0 else 1, convolution, style, name
+                    outputs,
+                    expansion,
+                    self.channels(filters),
+                    strides if block == 0 else 1,
+                    convolution,
+                    defaults,
+                    name,
                 )
         # A narrower network keeps its last features (Sec. 6.1 of Sandler et al.).
         outputs = keras.layers.Conv2D(max(self.LAST, self.channels(self.LAST)), 1, name="last")(outputs)
-        return normalized(outputs, style, name="last")
+        return batch_norm_activation(outputs, defaults, name="last")
 
-    def _inverted_residual(self, inputs, expansion, filters, strides, convolution, style, name):
+    def _inverted_residual(self, inputs, expansion, filters, strides, convolution, defaults, name):
         outputs = keras.layers.Conv2D(expansion * inputs.shape[-1], 1, name=f"{name}_expand")(inputs)
-        outputs = normalized(outputs, style, name=f"{name}_expand")
-        outputs = convolution(outputs, filters, style, strides=strides, name=f"{name}_project")
-        outputs = normalized(outputs, style, name=f"{name}_project", activate=False)
+        outputs = batch_norm_activation(outputs, defaults, name=f"{name}_expand")
+        outputs = convolution(outputs, filters, defaults, strides=strides, name=f"{name}_project")
+        outputs = batch_norm_activation(outputs, defaults, name=f"{name}_project", activate=False)
         if strides == 1 and inputs.shape[-1] == filters:
             outputs = keras.layers.Add(name=f"{name}_add")([inputs, outputs])
         return outputs
+
+    def before_classifier(self, pooled):
+        return keras.layers.Dropout(self.dropout, name="dropout")(pooled) if self.dropout else pooled

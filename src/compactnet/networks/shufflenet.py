@@ -1,33 +1,29 @@
 """ShuffleNet versions 1 and 2 (Table II of the paper; after Zhang et al., 2018, and Ma et al., 2018)."""
 
-from dataclasses import dataclass
+from dataclasses import replace
 from types import MappingProxyType
 from typing import ClassVar, Literal
 
 import keras
+from pydantic import field_validator
 
-from compactnet.errors import InputError
-from compactnet.layers import ChannelShuffle, GroupedConv2D, SameAveragePooling2D
-from compactnet.layers.arguments import checked_positive_integer
-from compactnet.networks.convolutions import Separable, normalized
+from compactnet.layers import ChannelShuffle, SameAveragePooling2D
+from compactnet.networks.convolutions import batch_norm_activation, pointwise
 from compactnet.networks.skeleton import Skeleton
+from compactnet.validation import Count
 
 STEM = 24
 UNITS = (4, 8, 4)
 
 
 class _ShuffleNet(Skeleton):
-    def final_size(self, size):
-        for _ in range(2 + len(UNITS)):
-            size = -(-size // 2)
-        return size
-
     def _stem(self, inputs, filters):
         outputs = keras.layers.Conv2D(filters, 3, strides=2, padding="same", use_bias=False, name="stem")(inputs)
         outputs = keras.layers.Activation("relu", name="stem_activation")(outputs)
         return keras.layers.MaxPooling2D(3, strides=2, padding="same", name="stem_pool")(outputs)
 
     def _stages(self, inputs, widths, unit):
+        """Return the units of all stages; `unit` is called with (inputs, filters, strides, name)."""
         outputs = inputs
         for stage, (filters, units) in enumerate(zip(widths, UNITS, strict=True)):
             for number in range(units):
@@ -36,7 +32,6 @@ class _ShuffleNet(Skeleton):
         return outputs
 
 
-@dataclass(frozen=True, kw_only=True)
 class ShuffleNetV1(_ShuffleNet):
     """A standard stem and sixteen units of a grouped 1x1 convolution, a channel shuffle, a depthwise convolution and
     a second grouped 1x1 convolution. No biases. The first unit's 1x1 convolutions are not grouped.
@@ -48,58 +43,41 @@ class ShuffleNetV1(_ShuffleNet):
     """
 
     kind: Literal["shufflenet_v1"] = "shufflenet_v1"
-    groups: int = 3
+    groups: Count = 3
 
     # Channels of the stages at width 1 and three groups (Table 1 of Zhang et al.).
-    STAGES = (240, 480, 960)
-    BOTTLENECK = 4
-
-    def __post_init__(self):
-        super().__post_init__()
-        checked_positive_integer("groups", self.groups)
+    STAGES: ClassVar = (240, 480, 960)
+    BOTTLENECK: ClassVar = 4
 
     def features(self, inputs, convolution):
-        style = self.style(
+        defaults = self.layer_defaults(
             padding="same", use_bias=False, activation="relu", normalize_inside=True, activate_inside=False
         )
+        stem = self._stem(inputs, self.channels(STEM))
 
         def unit(inputs, filters, strides, name):
-            groups = 1 if name == "stage2_unit1" else self.groups
-            return self._unit(inputs, filters, strides, groups, convolution, style, name)
+            groups = 1 if inputs is stem else self.groups
+            return self._unit(inputs, filters, strides, convolution, replace(defaults, pointwise_groups=groups), name)
 
-        outputs = self._stem(inputs, self.channels(STEM))
-        return self._stages(outputs, [self.channels(filters) for filters in self.STAGES], unit)
+        return self._stages(stem, [self.channels(filters) for filters in self.STAGES], unit)
 
-    def _unit(self, inputs, filters, strides, groups, convolution, style, name):
-        # A unit with strides adds its channels to those of its input instead of the values.
+    def _unit(self, inputs, filters, strides, convolution, defaults, name):
+        # A unit with strides concatenates its channels to those of its input instead of adding the values.
         own = filters - inputs.shape[-1] if strides == 2 else filters
-        outputs = _pointwise(inputs, filters // self.BOTTLENECK, groups, style, f"{name}_reduce")
-        outputs = normalized(outputs, style, name=f"{name}_reduce")
+        groups = defaults.pointwise_groups
+        outputs = pointwise(inputs, filters // self.BOTTLENECK, defaults, groups, f"{name}_reduce")
+        outputs = batch_norm_activation(outputs, defaults, name=f"{name}_reduce")
         outputs = ChannelShuffle(groups, name=f"{name}_shuffle")(outputs)
-        if isinstance(convolution, Separable):
-            outputs = keras.layers.DepthwiseConv2D(
-                3, strides=strides, padding=style.padding, use_bias=style.use_bias, name=f"{name}_depthwise"
-            )(outputs)
-            outputs = normalized(outputs, style, name=f"{name}_depthwise", activate=False)
-            outputs = _pointwise(outputs, own, groups, style, f"{name}_expand")
-        else:
-            outputs = convolution(outputs, own, style, strides=strides, name=f"{name}_expand")
-        outputs = normalized(outputs, style, name=f"{name}_expand", activate=False)
+        outputs = convolution(outputs, own, defaults, strides=strides, name=f"{name}_expand")
+        outputs = batch_norm_activation(outputs, defaults, name=f"{name}_expand", activate=False)
         if strides == 2:
             pooled = SameAveragePooling2D(3, strides=2, name=f"{name}_pool")(inputs)
             outputs = keras.layers.Concatenate(name=f"{name}_concatenate")([pooled, outputs])
         else:
             outputs = keras.layers.Add(name=f"{name}_add")([inputs, outputs])
-        return keras.layers.Activation(style.activation, name=f"{name}_activation")(outputs)
+        return keras.layers.Activation(defaults.activation, name=f"{name}_activation")(outputs)
 
 
-def _pointwise(inputs, filters, groups, style, name):
-    if groups == 1:
-        return keras.layers.Conv2D(filters, 1, use_bias=style.use_bias, name=name)(inputs)
-    return GroupedConv2D(filters, 1, groups=groups, use_bias=style.use_bias, name=name)(inputs)
-
-
-@dataclass(frozen=True, kw_only=True)
 class ShuffleNetV2(_ShuffleNet):
     """A standard stem and sixteen units that split their channels in two, filter one half with a 1x1, a depthwise and
     a 1x1 convolution, and shuffle it with the other; then one 1x1 convolution. Convolutions in the units and the last
@@ -120,35 +98,37 @@ class ShuffleNetV2(_ShuffleNet):
         }
     )
 
-    def __post_init__(self):
-        super().__post_init__()
-        if self.width not in self.CHANNELS:
-            allowed = ", ".join(str(width) for width in self.CHANNELS)
-            raise InputError(f"`width` must be one of {allowed} in ShuffleNet v2. Received: width={self.width!r}")
+    @field_validator("width")
+    @classmethod
+    def _has_channels(cls, width):
+        if width not in cls.CHANNELS:
+            allowed = ", ".join(str(width) for width in cls.CHANNELS)
+            raise ValueError(f"ShuffleNet v2 has the widths {allowed}. Received: {width}")
+        return width
 
     def features(self, inputs, convolution):
-        style = self.style(
+        defaults = self.layer_defaults(
             padding="same", use_bias=True, activation="relu", normalize_inside=True, activate_inside=False
         )
 
         def unit(inputs, filters, strides, name):
-            return self._unit(inputs, filters // 2, strides, convolution, style, name)
+            return self._unit(inputs, filters // 2, strides, convolution, defaults, name)
 
         *widths, last = self.CHANNELS[self.width]
         outputs = self._stages(self._stem(inputs, STEM), widths, unit)
         outputs = keras.layers.Conv2D(last, 1, name="last")(outputs)
-        return keras.layers.Activation(style.activation, name="last_activation")(outputs)
+        return keras.layers.Activation(defaults.activation, name="last_activation")(outputs)
 
-    def _unit(self, inputs, filters, strides, convolution, style, name):
+    def _unit(self, inputs, filters, strides, convolution, defaults, name):
         if strides == 2:
-            kept = convolution(inputs, filters, style, strides=2, name=f"{name}_left")
-            kept = normalized(kept, style, name=f"{name}_left")
+            kept = convolution(inputs, filters, defaults, strides=2, name=f"{name}_left")
+            kept = batch_norm_activation(kept, defaults, name=f"{name}_left")
             passed = inputs
         else:
             kept, passed = inputs[..., :filters], inputs[..., filters:]
         outputs = keras.layers.Conv2D(filters, 1, name=f"{name}_reduce")(passed)
-        outputs = normalized(outputs, style, name=f"{name}_reduce")
-        outputs = convolution(outputs, filters, style, strides=strides, name=f"{name}_right")
-        outputs = normalized(outputs, style, name=f"{name}_right")
+        outputs = batch_norm_activation(outputs, defaults, name=f"{name}_reduce")
+        outputs = convolution(outputs, filters, defaults, strides=strides, name=f"{name}_right")
+        outputs = batch_norm_activation(outputs, defaults, name=f"{name}_right")
         outputs = keras.layers.Concatenate(name=f"{name}_concatenate")([kept, outputs])
         return ChannelShuffle(2, name=f"{name}_shuffle")(outputs)

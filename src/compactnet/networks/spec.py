@@ -1,49 +1,39 @@
 """A network as data: a skeleton and a convolution."""
 
-from dataclasses import dataclass
+from typing import Annotated
 
-from compactnet.errors import InputError
-from compactnet.networks.convolutions import Compact, Convolution, Separable, Standard
+from pydantic import Field, SerializeAsAny
+
+from compactnet.networks.convolutions import AnyConvolution, or_instance_of
 from compactnet.networks.mobilenet import MobileNetV1
 from compactnet.networks.mobilenet_v2 import MobileNetV2
 from compactnet.networks.resnet import ResNet50
 from compactnet.networks.shufflenet import ShuffleNetV1, ShuffleNetV2
+from compactnet.networks.skeleton import Skeleton
 from compactnet.networks.vgg import VGG8
+from compactnet.validation import StrictModel
 
-AnySkeleton = VGG8 | ResNet50 | MobileNetV1 | MobileNetV2 | ShuffleNetV1 | ShuffleNetV2
+AnySkeleton = Annotated[
+    SerializeAsAny[VGG8 | ResNet50 | MobileNetV1 | MobileNetV2 | ShuffleNetV1 | ShuffleNetV2],
+    Field(discriminator="kind"),
+    or_instance_of(Skeleton),
+]
+"""The skeletons that a YAML file can name by their `kind`."""
 
 
-@dataclass(frozen=True)
-class NetworkSpec:
+class NetworkSpec(StrictModel):
     """What `build` needs to know of a network; everything else about it follows.
 
     Attributes:
         title: What tables call it: the row name of the paper where it is one of the paper's.
-        skeleton: `VGG8`, `ResNet50`, `MobileNetV1`, `MobileNetV2`, `ShuffleNetV1` or `ShuffleNetV2`.
-        convolution: `Standard`, `Separable` or `Compact`.
+        skeleton: Such as `VGG8`, or an own subclass of `Skeleton`.
+        convolution: Such as `Compact`, or an own subclass of `Convolution`.
     """
 
     title: str
     skeleton: AnySkeleton
-    convolution: Convolution
+    convolution: AnyConvolution
 
-    def __post_init__(self):
-        for field, allowed in (("skeleton", AnySkeleton), ("convolution", Convolution)):
-            value = getattr(self, field)
-            if not isinstance(value, allowed):
-                names = ", ".join(kind.__name__ for kind in allowed.__args__)
-                raise InputError(f"`{field}` must be an instance of {names}. Received: {field}={value!r}")
-
-
-__all__ = [
-    "VGG8",
-    "Compact",
-    "MobileNetV1",
-    "MobileNetV2",
-    "NetworkSpec",
-    "ResNet50",
-    "Separable",
-    "ShuffleNetV1",
-    "ShuffleNetV2",
-    "Standard",
-]
+    def architecture(self):
+        """Return the skeleton and the convolution as plain JSON data: what decides an outcome, without names."""
+        return self.model_dump(mode="json", include={"skeleton", "convolution"})

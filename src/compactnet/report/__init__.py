@@ -1,1 +1,1 @@
-"""The paper's figures beside ours."""
+"""The paper's values next to ours: tables, figures and one page, made from records and counts."""

@@ -1,4 +1,4 @@
-"""Means compared with intervals: Welch's, for runs whose variances need not be equal."""
+"""Accuracies of runs, and differences of their means with confidence intervals."""
 
 import math
 from dataclasses import dataclass
@@ -8,17 +8,21 @@ from scipy import stats
 
 CONFIDENCE = 0.95
 PAPER_RUNS = 5
-"""Runs behind each mean and standard deviation of the paper (its Section IV)."""
+"""Runs behind each accuracy of the paper. It does not say how many; this is inferred.
+
+Every mean is an even number of hundredths, as the mean of five accuracies with one decimal is. Five such accuracies can
+have each of the 61 printed standard deviations with n - 1, but not all with n.
+"""
 
 
 @dataclass(frozen=True)
 class Sample:
-    """What is known of the runs of one cell.
+    """The accuracies of some runs.
 
     Attributes:
-        mean: Mean of the runs.
-        std: Standard deviation over them, with n - 1; None below two runs.
-        runs: How many there are.
+        mean: Their mean.
+        std: Their standard deviation with n - 1; None with fewer than two runs.
+        runs: Number of runs.
     """
 
     mean: float
@@ -32,7 +36,7 @@ class Difference:
 
     Attributes:
         value: The difference.
-        low: Lower end of its interval; None where a mean has fewer than two runs.
+        low: Lower end of its confidence interval; None if a mean has fewer than two runs.
         high: Upper end.
     """
 
@@ -42,13 +46,23 @@ class Difference:
 
 
 def sample(values):
-    """Return the `Sample` of some numbers, of which there is at least one."""
+    """Return the `Sample` of one number or more."""
     values = np.asarray(values, dtype=float)
     return Sample(float(values.mean()), float(values.std(ddof=1)) if len(values) > 1 else None, len(values))
 
 
+def accuracy(records, epoch="last"):
+    """Return the `Sample` of the test accuracies of runs in percent, or None without runs.
+
+    Args:
+        records: `RunRecord`s.
+        epoch: "last" or "best".
+    """
+    return sample([100 * getattr(record, epoch).test_accuracy for record in records]) if records else None
+
+
 def difference(first: Sample, second: Sample, confidence=CONFIDENCE):
-    """Return the `Difference` of two means: of the first, less the second; as `combination`."""
+    """Return the `Difference` of two means, first minus second, with the interval of `combination`."""
     return combination([(1.0, first), (-1.0, second)], confidence)
 
 
@@ -66,6 +80,6 @@ def combination(terms, confidence=CONFIDENCE):
     variance = sum(squares)
     if variance == 0:
         return Difference(value, value, value)
-    freedom = variance**2 / sum(square**2 / (of.runs - 1) for square, (_, of) in zip(squares, terms, strict=True))
-    half = float(stats.t.ppf((1 + confidence) / 2, freedom)) * math.sqrt(variance)
+    shares = [(square / variance) ** 2 / (of.runs - 1) for square, (_, of) in zip(squares, terms, strict=True)]
+    half = float(stats.t.ppf((1 + confidence) / 2, 1 / sum(shares))) * math.sqrt(variance)
     return Difference(value, value - half, value + half)

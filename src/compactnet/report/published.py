@@ -1,17 +1,17 @@
-"""The paper's published figures, as results/paper/*.csv hold them."""
+"""The paper's published values, from results/paper/*.csv."""
 
+import csv
 from pathlib import Path
-
-import pandas as pd
 
 from compactnet.errors import InputError
 from compactnet.networks import CATALOGUE
+from compactnet.report.comparison import PAPER_RUNS, Sample
 
 NETWORK_OF_TITLE = {spec.title: name for name, spec in CATALOGUE.items()}
 
 
 def read(folder, table):
-    """Return a published table as a data frame, in the paper's order.
+    """Return the rows of a published table as dicts, in the paper's order; a missing number is None.
 
     Args:
         folder: Folder with the files, `results/paper` in the repository.
@@ -22,8 +22,18 @@ def read(folder, table):
     """
     path = Path(folder) / f"{table}.csv"
     if not path.is_file():
-        raise InputError(f"The published figures {path} are missing. Run this from the repository's root.")
-    return pd.read_csv(path)
+        raise InputError(f"The published values {path} are missing. Run this from the repository's root.")
+    with path.open(newline="", encoding="utf-8") as file:
+        return [
+            {name: text if name == "model" else _number(text) for name, text in row.items()}
+            for row in csv.DictReader(file)
+        ]
+
+
+def _number(text):
+    if not text:
+        return None
+    return int(text) if text.isdigit() else float(text)
 
 
 def network_of(model, operation="sum"):
@@ -39,4 +49,23 @@ def network_of(model, operation="sum"):
 
 def networks(folder, table):
     """Return the catalogue names of a published table's rows."""
-    return [network_of(model) for model in read(folder, table)["model"]]
+    return [network_of(row["model"]) for row in read(folder, table)]
+
+
+def published_accuracy(row, task):
+    """Return the `Sample` of a row's accuracy in Table III or IV of the paper.
+
+    Args:
+        row: A row of `read`.
+        task: "asc", "sed" or "ic".
+    """
+    return Sample(row[f"{task}_accuracy_percent"], row[f"{task}_accuracy_std"], PAPER_RUNS)
+
+
+def published_speeds(folder):
+    """Return {network: {"cpu": samples per second, "gpu": samples per second}} of Tables I and II of the paper."""
+    return {
+        network_of(row["model"]): {device: row[f"{device}_samples_per_s"] for device in ("cpu", "gpu")}
+        for table in ("table1", "table2")
+        for row in read(folder, table)
+    }

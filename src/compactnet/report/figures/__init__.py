@@ -1,4 +1,4 @@
-"""The paper's figures from records, as PNG and SVG of the same bytes each time."""
+"""The paper's figures from records, as reproducible PNG and SVG files."""
 
 from pathlib import Path
 from types import MappingProxyType
@@ -12,24 +12,25 @@ from compactnet.report.figures.style import ENDINGS, save
 FIGURES = MappingProxyType(
     {"figure3": figure3, "figure4": figure4, "figure5": figure5, "figure6": figure6, "figure7": figure7}
 )
-"""What draws each figure: a function of the `Sources` that returns a figure, or None where there is nothing to show."""
+"""{name: function of the `Sources` that returns a figure, or None if it has nothing to show}"""
 
 CAPTIONS = MappingProxyType(
     {
         "figure3": "Fig. 3: training and validation accuracy and loss of the three interchannel operations "
-        "(VGG-like, C=2, acoustic scenes): mean over the runs, and one standard deviation to either side.",
-        "figure4": "Fig. 4: complexity against speed, a panel for each runtime and device that was timed; the paper's "
-        "points are hollow.",
-        "figure5": "Fig. 5: accuracy on acoustic scenes against speed; the paper's points are hollow.",
-        "figure6": "Fig. 6: two feature maps of one group and what the average, the maximum and the sum make of them.",
-        "figure7": "Fig. 7: accuracy against the compact factor C for the three operations; the paper's points, where "
-        "it prints them, are hollow.",
+        "(VGG-like, C=2, acoustic scenes), as mean and standard deviation over the runs.",
+        "figure4": "Fig. 4: complexity against speed, with a panel for each runtime and device that was timed. "
+        "Hollow points are the paper's.",
+        "figure5": "Fig. 5: accuracy on acoustic scenes against speed. Hollow points are the paper's.",
+        "figure6": "Fig. 6: two feature maps of one group, and their average, maximum and sum. All panels come from "
+        "the one network that the figure names, so the average is half the sum by construction.",
+        "figure7": "Fig. 7: accuracy against the compact factor C for the three operations. Hollow points are the "
+        "paper's.",
     }
 )
 
 
 def write_figures(folder, sources):
-    """Write every figure that there are records for, and remove those there are none for.
+    """Write every figure that has records, and remove the others.
 
     Args:
         folder: Where `figure3.png`, `figure3.svg` and so on go.

@@ -1,12 +1,12 @@
-"""Figs. 3 and 7: what the interchannel operation does to convergence and to accuracy."""
+"""Figs. 3 and 7: the effect of the interchannel operation on convergence and accuracy."""
 
 import numpy as np
 from matplotlib.lines import Line2D
 
 from compactnet.report import published
+from compactnet.report.comparison import accuracy
 from compactnet.report.figures.style import OPERATIONS, new_figure
-from compactnet.report.guidelines import FACTORS
-from compactnet.report.paper_tables import TASKS, accuracy, published_accuracy
+from compactnet.report.tables.guidelines import FACTORS
 
 PANELS = (
     ("train_accuracy", "training accuracy (%)", 100),
@@ -21,8 +21,7 @@ def figure3(sources):
     """Return Fig. 3, or None without a run of its networks on acoustic scenes."""
     curves = {}
     for operation in OPERATIONS:
-        name = f"compact_vgg_{operation}_c2"
-        runs = [record["history"] for record in _records(sources, "asc") if record["network"] == name]
+        runs = [record.history for record in sources.records_of("asc", f"compact_vgg_{operation}_c2")]
         if runs:
             curves[operation] = runs
     if not curves:
@@ -31,8 +30,8 @@ def figure3(sources):
     for letter, panel, (field, label, scale) in zip("abcd", figure.subplots(2, 2).flat, PANELS, strict=True):
         for operation, runs in curves.items():
             colour, _, line = OPERATIONS[operation]
-            values = scale * np.array([[epoch[field] for epoch in run] for run in runs])
-            epochs = [epoch["epoch"] for epoch in runs[0]]
+            values = scale * np.array([[getattr(epoch, field) for epoch in run] for run in runs])
+            epochs = [epoch.epoch for epoch in runs[0]]
             mean = values.mean(axis=0)
             panel.plot(epochs, mean, line, color=colour, label=f"{operation} (n={len(runs)})")
             if len(runs) > 1:
@@ -45,26 +44,25 @@ def figure3(sources):
 
 
 def figure7(sources):
-    """Return Fig. 7, a row for each study with runs and a column for each family, or None without any."""
-    shown = [config for config in sources.configs if config.table and _has_compact(sources, config.name)]
+    """Return Fig. 7, a row for each experiment with runs and a column for each family, or None without any."""
+    shown = [one for one in sources.experiments if one.table and _has_compact(sources, one.name)]
     if not shown:
         return None
     figure = new_figure(10.5, 0.6 + 3.1 * len(shown))
     panels = figure.subplots(len(shown), len(FAMILIES), squeeze=False, sharex=True)
-    for config, row in zip(shown, panels, strict=True):
-        task = TASKS[config.data.source]
+    for experiment, row in zip(shown, panels, strict=True):
         paper = {
-            published.network_of(line["model"]): published_accuracy(line, task)
-            for line in published.read(sources.published, config.table).to_dict("records")
+            published.network_of(line["model"]): published.published_accuracy(line, experiment.data.paper_task)
+            for line in published.read(sources.published, experiment.table)
         }
         for panel, (family, title) in zip(row, FAMILIES.items(), strict=True):
             for shift, operation in zip((-0.03, 0, 0.03), OPERATIONS, strict=True):
                 names = {factor: f"compact_{family}_{operation}_c{factor}" for factor in FACTORS}
-                ours = {factor: _ours(sources, config.name, name) for factor, name in names.items()}
+                ours = {factor: accuracy(sources.records_of(experiment.name, name)) for factor, name in names.items()}
                 printed = {factor: paper.get(name) for factor, name in names.items()}
                 _points(panel, operation, ours, shift, "-", OPERATIONS[operation][0])
                 _points(panel, operation, printed, shift, ":", "white")
-            panel.set(title=f"{title}, study {config.name}", ylabel="test accuracy (%)", xscale="log")
+            panel.set(title=f"{title}, experiment {experiment.name}", ylabel="test accuracy (%)", xscale="log")
             panel.title.set_fontsize(9)
             panel.set_xticks(FACTORS, [str(factor) for factor in FACTORS])
             panel.xaxis.set_minor_formatter("")
@@ -83,7 +81,7 @@ def figure7(sources):
 
 
 def _points(panel, operation, samples, shift, style, face):
-    """Draw the mean of each factor's `Sample`, those that are there, with its deviation; shifted a little apart."""
+    """Draw mean and standard deviation of each factor's `Sample` that is not None, shifted so that none overlap."""
     found = {factor: of for factor, of in samples.items() if of is not None}
     if found:
         colour, marker, _ = OPERATIONS[operation]
@@ -101,13 +99,5 @@ def _points(panel, operation, samples, shift, style, face):
         )
 
 
-def _records(sources, study):
-    return sources.members.get(study, [])
-
-
-def _has_compact(sources, study):
-    return any(record["network"].startswith("compact_") for record in _records(sources, study))
-
-
-def _ours(sources, study, network):
-    return accuracy([record for record in _records(sources, study) if record["network"] == network])
+def _has_compact(sources, experiment):
+    return any(record.run.network.name.startswith("compact_") for record in sources.members[experiment])

@@ -1,4 +1,4 @@
-"""Fig. 6: two feature maps of one group, and what the interchannel operations make of them."""
+"""Fig. 6: two feature maps of one group, and their average, maximum and sum."""
 
 import numpy as np
 
@@ -6,11 +6,11 @@ from compactnet.report.figures.style import new_figure
 
 
 def figure6(sources):
-    """Return Fig. 6, or None where no feature maps are kept."""
+    """Return Fig. 6, or None without feature maps."""
     shown = sources.feature_maps
     if shown is None:
         return None
-    facts, maps = shown.facts, shown.maps
+    maps = shown.maps
     panels = {
         "(a) first feature map": maps[0],
         "(b) second feature map": maps[1],
@@ -21,13 +21,13 @@ def figure6(sources):
     figure = new_figure(11.0, 5.6)
     axes = figure.subplots(2, 3).flat
     for panel, (title, values) in zip(axes, panels.items(), strict=False):
-        # Each with its own colours, as in the paper: average and sum look the same then.
+        # Each panel has its own colour scale, as in the paper.
         image = panel.imshow(
             values,
             origin="lower",
             aspect="auto",
             cmap="cividis",
-            extent=(0, facts["seconds"], 0.5, facts["bands"] + 0.5),
+            extent=(0, shown.seconds, 0.5, shown.bands + 0.5),
             vmin=np.percentile(values, 1),
             vmax=np.percentile(values, 99),
             interpolation="nearest",
@@ -35,13 +35,13 @@ def figure6(sources):
         panel.set(title=title, xlabel="time (s)", ylabel="mel band")
         figure.colorbar(image, ax=panel)
     axes[-1].axis("off")
-    generated = "generated data laid out as " if facts["generated_data"] else ""
-    data = f"{facts['clips']} clips of {generated}{facts['data']}"
-    words = (
-        f"{facts['title']},\nfirst compact convolution, group {facts['group']}.\n"
-        f"Trained for {facts['epochs']} epochs (seed {facts['seed']}) on\n{data}.\n"
-        f"Protocol {facts['protocol_hash'][:12]}.\n"
-        f"Recording {facts['sample']} of the test split,\nlabel {facts['label']}."
+    generated = "generated data with the layout of " if shown.generated_data else ""
+    text = (
+        f"{shown.title},\nfirst compact convolution, group {shown.group}.\n"
+        f"Trained for {shown.epochs} epochs (seed {shown.seed}) on\n{shown.clips} clips of {generated}{shown.data}.\n"
+        f"Protocol {shown.protocol_hash[:12]}.\n"
+        f"Recording {shown.sample} of the test split,\nlabel {shown.label}.\n\n"
+        "All panels come from this network;\nthe average is half the sum\nby construction."
     )
-    axes[-1].text(0, 0.95, words, va="top", fontsize=9, transform=axes[-1].transAxes)
+    axes[-1].text(0, 0.95, text, va="top", fontsize=9, transform=axes[-1].transAxes)
     return figure

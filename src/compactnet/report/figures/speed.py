@@ -2,25 +2,25 @@
 
 from matplotlib.lines import Line2D
 
+from compactnet.measure.speed_records import FAMILIES, describe_machine, newest
 from compactnet.report import published
+from compactnet.report.comparison import accuracy
 from compactnet.report.figures.style import NETWORKS, new_figure
-from compactnet.report.paper_tables import accuracy, published_accuracy
-from compactnet.report.speed_records import FAMILIES, machine, newest
-from compactnet.report.speed_tables import INFERENCE, NAMES, printed_speeds
+from compactnet.report.tables.speed_columns import INFERENCE, RUNTIME_NAMES
 
-BASE = next(name for name in FAMILIES if name.startswith("mobilenet"))
-"""First network of the sessions that both figures show."""
+BASELINE = next(name for name in FAMILIES if name.startswith("mobilenet"))
+"""First network of the speed records that both figures show."""
 
 
 def figure4(sources):
-    """Return Fig. 4, complexity against speed, or None without a session of speed."""
-    found = _sessions(sources)
+    """Return Fig. 4, complexity against speed, or None without a speed record."""
+    found = _speed_records(sources)
     if not found:
         return None
     figure, panels = _panels(found)
-    for panel, ((device, _), session) in zip(panels, found.items(), strict=True):
-        mflops = {timing.network: timing.flops / 1e6 for timing in session.timings}
-        _lines(panel, mflops, _speeds(session), filled=True)
+    for panel, ((device, _), record) in zip(panels, found.items(), strict=True):
+        mflops = {timings.network: timings.flops / 1e6 for timings in record.networks}
+        _lines(panel, mflops, _speeds(record), filled=True)
         _lines(panel, mflops, _printed(sources, device), filled=False)
         panel.set(xscale="log", yscale="log", xlabel="complexity (MFLOPs)", ylabel="speed (samples/s)")
         panel.set_xticks([50, 100, 200, 500, 1000, 2000])
@@ -30,21 +30,19 @@ def figure4(sources):
 
 
 def figure5(sources):
-    """Return Fig. 5, accuracy on acoustic scenes against speed, or None without sessions of speed or without runs."""
-    found = _sessions(sources)
-    runs = {}
-    for record in sources.members.get("asc", []):
-        runs.setdefault(record["network"], []).append(record)
-    ours = {name: accuracy(records).mean for name, records in runs.items() if _is_shown(name)}
+    """Return Fig. 5, accuracy on acoustic scenes against speed, or None without speed records or without runs."""
+    found = _speed_records(sources)
+    networks = {record.run.network.name for record in sources.members.get("asc", ())}
+    ours = {name: accuracy(sources.records_of("asc", name)).mean for name in networks if _is_shown(name)}
     if not found or not ours:
         return None
     paper = {
-        published.network_of(row["model"]): published_accuracy(row, "asc").mean
-        for row in published.read(sources.published, "table3").to_dict("records")
+        published.network_of(row["model"]): published.published_accuracy(row, "asc").mean
+        for row in published.read(sources.published, "table3")
     }
     figure, panels = _panels(found)
-    for panel, ((device, _), session) in zip(panels, found.items(), strict=True):
-        _lines(panel, _speeds(session), ours, filled=True)
+    for panel, ((device, _), record) in zip(panels, found.items(), strict=True):
+        _lines(panel, _speeds(record), ours, filled=True)
         _lines(panel, _printed(sources, device), paper, filled=False)
         panel.set(xscale="log", xlabel="speed (samples/s)", ylabel="test accuracy (%)")
         panel.set_xticks([tick for tick in SPEEDS if _inside(panel.get_xlim(), tick)])
@@ -55,22 +53,23 @@ def figure5(sources):
 SPEEDS = (5, 10, 20, 50, 100, 200, 500, 1000)
 
 
-def _sessions(sources):
-    """Return {(device, runtime): the session shown}."""
-    sessions = {
-        (device, runtime): newest(sources.sessions, BASE, runtime=runtime, device=device)
-        for device, runtime in INFERENCE
+def _speed_records(sources):
+    """Return {(device, runtime): the speed record shown}."""
+    found = {
+        (device, runtime): newest(sources.speed_records, BASELINE, runtime, device) for device, runtime in INFERENCE
     }
-    return {where: session for where, session in sessions.items() if session is not None}
+    return {where: record for where, record in found.items() if record is not None}
 
 
 def _panels(found):
-    """Return a figure with a panel for each session, their titles and the legend."""
+    """Return a figure with a panel for each speed record, their titles and the legend."""
     figure = new_figure(4.6 * len(found), 4.9)
     panels = figure.subplots(1, len(found), squeeze=False)[0]
-    for letter, panel, ((device, runtime), session) in zip("abcdefgh", panels, found.items(), strict=False):
+    for letter, panel, ((device, runtime), record) in zip("abcdefgh", panels, found.items(), strict=False):
         where = "CPU, one thread" if device == "cpu" else "GPU"
-        panel.set_title(f"({letter}) {where}, {NAMES[runtime]}\n{_wrapped(machine(session))}", fontsize=9)
+        panel.set_title(
+            f"({letter}) {where}, {RUNTIME_NAMES[runtime]}\n{_wrapped(describe_machine(record))}", fontsize=9
+        )
     handles = [
         Line2D([], [], color=colour, marker=marker, label=label) for label, (colour, marker, _) in NETWORKS.items()
     ]
@@ -80,16 +79,16 @@ def _panels(found):
     return figure, panels
 
 
-def _speeds(session):
-    return {timing.network: 1 / timing.quartiles[1] for timing in session.timings}
+def _speeds(record):
+    return {timings.network: 1 / timings.quartiles[1] for timings in record.networks}
 
 
 def _printed(sources, device):
-    return {name: speeds[device] for name, speeds in printed_speeds(sources.published).items()}
+    return {name: speeds[device] for name, speeds in published.published_speeds(sources.published).items()}
 
 
 def _is_shown(network):
-    # Speed is that of the sum; the accuracy beside it is its as well.
+    # Speed was measured with the sum, so the accuracy is the sum's too.
     compact = network.startswith("compact_mobilenet_sum_")
     return compact or (network.startswith(("mobilenet_", "shufflenet_")))
 
@@ -103,7 +102,7 @@ def _plain_ticks(panel):
 
 
 def _lines(panel, across, up, filled):
-    """Draw a line of points for each kind of network, of those that have both figures."""
+    """Draw a line of points for each kind of network, of those that have both values."""
     for colour, marker, prefix in NETWORKS.values():
         points = sorted(
             (across[name], up[name]) for name in across if _is_shown(name) and name.startswith(prefix) and name in up

@@ -1,13 +1,13 @@
-"""What all figures share: colours, markers, and files that are the same bytes each time."""
+"""What all figures share: colours, markers, and reproducible files."""
 
 from types import MappingProxyType
 
 import matplotlib
 from matplotlib.figure import Figure
 
-from compactnet.files import replaced
+from compactnet.files import atomic_write
 
-# Okabe and Ito's colours, which people with any colour vision tell apart; the markers say the same.
+# Okabe and Ito's colours, for people with any colour vision; the markers differ as well.
 NETWORKS = MappingProxyType(
     {
         "CompactNet (C=2, 4, 8)": ("#D55E00", "o", "compact_mobilenet_"),
@@ -17,15 +17,15 @@ NETWORKS = MappingProxyType(
         "ShuffleNet v2 (2x, 1x, 0.5x)": ("#E69F00", "v", "shufflenet_v2_"),
     }
 )
-"""Colour, marker and the beginning of the catalogue names of each line of networks in Figs. 4 and 5."""
+"""Colour, marker and prefix of the catalogue names of each line of networks in Figs. 4 and 5."""
 
 OPERATIONS = MappingProxyType(
     {"average": ("#009E73", "^", "-."), "max": ("#D55E00", "s", "--"), "sum": ("#0072B2", "o", "-")}
 )
-"""Colour, marker and line of each interchannel operation in Figs. 3 and 7."""
+"""Colour, marker and line style of each interchannel operation in Figs. 3 and 7."""
 
 ENDINGS = MappingProxyType({"png": {"Software": None}, "svg": {"Date": None, "Creator": None}})
-"""Neither dates nor versions, so that the same records give the same bytes."""
+"""{ending: metadata}: neither dates nor versions, so that the same records give the same bytes."""
 
 
 def new_figure(width, height):
@@ -37,5 +37,5 @@ def save(figure, path):
     """Write a figure as PNG and SVG, each in one step."""
     with matplotlib.rc_context({"svg.hashsalt": path.name, "svg.fonttype": "path"}):
         for ending, metadata in ENDINGS.items():
-            with replaced(path.with_suffix(f".{ending}")) as partial:
+            with atomic_write(path.with_suffix(f".{ending}")) as partial:
                 figure.savefig(partial, format=ending, dpi=150, metadata=metadata)

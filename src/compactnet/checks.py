@@ -1,0 +1,47 @@
+"""Checks of arguments, and how shapes are written. Every refusal is an `InputError` with one line."""
+
+import difflib
+import numbers
+
+from compactnet.errors import InputError
+
+
+def check_integer(argument, value, minimum=1):
+    """Return `value` as an int.
+
+    Args:
+        argument: Name of the argument, for the message.
+        value: What was given.
+        minimum: Smallest value that is allowed.
+
+    Raises:
+        InputError: `value` is not an integer of at least `minimum`; truth values are refused too.
+    """
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < minimum:
+        raise InputError(f"`{argument}` must be an integer of at least {minimum}. Received: {argument}={value!r}")
+    return int(value)
+
+
+def check_choice(argument, value, allowed):
+    """Return `value` if it is one of the texts `allowed`.
+
+    Raises:
+        InputError: it is not.
+    """
+    if not isinstance(value, str) or value not in allowed:
+        names = ", ".join(repr(name) for name in allowed)
+        raise InputError(f"`{argument}` must be one of {names}. Received: {argument}={value!r}")
+    return value
+
+
+def suggest(name, known, count=1):
+    """Return a sentence that helps with an unknown name: the closest known ones, or all of them."""
+    close = difflib.get_close_matches(str(name), list(known), n=count)
+    if close:
+        return f"Did you mean {' or '.join(repr(match) for match in close)}?"
+    return f"Known: {', '.join(known)}."
+
+
+def format_shape(shape):
+    """Return a shape as text: (128, 512, 1) is "128x512x1"."""
+    return "x".join(str(extent) for extent in shape)

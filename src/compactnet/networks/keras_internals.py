@@ -1,0 +1,31 @@
+"""Every use of what Keras does not document; the upper bound of `keras` in setup.cfg is the last version tested.
+
+The functions below wrap attributes. Two more uses cannot be wrapped: `GroupedConv2D` in compactnet.layers overrides
+`keras.layers.Conv2D.convolution_op`, and `flatten` in compactnet.networks.graph assigns the `name` of layers.
+"""
+
+
+def computation_nodes(model):
+    """Yield the nodes of a functional model but those of its inputs, each after the nodes that it depends on.
+
+    A node is one call of an operation, with the attributes `operation`, `input_tensors` and `output_tensors`.
+    """
+    levels = model._nodes_by_depth
+    for depth in sorted(levels, reverse=True):
+        yield from (node for node in levels[depth] if not node.is_input)
+
+
+def sublayers(layer):
+    """Return the layers that are attributes of a layer, those inside them excluded."""
+    return layer._layers
+
+
+def producer(tensor):
+    """Return the operation whose call gave a symbolic tensor, and the input tensors of that call."""
+    operation, node_index, _ = tensor._keras_history
+    return operation, operation._inbound_nodes[node_index].input_tensors
+
+
+def takes_training(layer):
+    """Say whether the `call` of a layer has an argument `training`."""
+    return layer._call_has_training_arg

@@ -1,0 +1,26 @@
+"""The short table in the project's README."""
+
+from compactnet.report.columns import select
+from compactnet.report.sources import Sources
+from compactnet.report.tables.table1 import table1
+from compactnet.report.text import fill_section
+
+NOTE = (
+    "Table I with 128x512x1 inputs: parameters and MFLOPs counted, and the speed of inference as a multiple of the "
+    "uncompressed network's in the same family (VGG-8, ResNet, 1.0 MobileNet v1), measured with TensorFlow on one CPU "
+    "thread."
+)
+HEADINGS = {
+    "model": "network",
+    "params_counted": "parameters",
+    "mflops_counted": "MFLOPs",
+    "mflops_difference": "difference from the paper's MFLOPs",
+    "tensorflow_cpu_ratio": "times as fast",
+    "cpu_ratio_published": "times as fast, paper",
+}
+
+
+def fill_readme(path, sources: Sources):
+    """Write the main columns of Table I into the project's README."""
+    table = table1(sources)
+    fill_section(path, table.name, NOTE, select(table.columns, HEADINGS), table.rows)

@@ -1,0 +1,123 @@
+"""What tables, figures and the page are made of: published values, counts and records."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from compactnet.experiments.config import load_shipped
+from compactnet.experiments.records import read_failures, read_records
+from compactnet.measure.counts import CountCache
+from compactnet.measure.feature_maps import FeatureMaps, read_feature_maps
+from compactnet.measure.speed_records import read_speed_records
+from compactnet.schema import RunRecord
+
+
+@dataclass(frozen=True)
+class Sources:
+    """What tables are made of.
+
+    Attributes:
+        published: Folder with the paper's values.
+        counts: The `CountCache`.
+        experiments: The `Experiment`s, by name.
+        planned: {`Run.key`: the `Run`} of all experiments.
+        members: {experiment: its `RunRecord`s}: those that follow its protocol, one for each planned run.
+        others: All other `RunRecord`s.
+        failures: {experiment: the `FailureRecord`s of planned runs without a record}.
+        speed_records: `SpeedRecord`s, oldest first.
+        feature_maps: The `FeatureMaps`, or None.
+        list_unstarted: Whether tables list ablations without runs.
+    """
+
+    published: Path
+    counts: CountCache
+    experiments: tuple
+    planned: dict
+    members: dict
+    others: list
+    failures: dict
+    speed_records: list
+    feature_maps: FeatureMaps | None
+    list_unstarted: bool = False
+
+    def records_of(self, experiment, network):
+        """Return the records of a network that follow an experiment's protocol, by their names."""
+        return [record for record in self.members.get(experiment, ()) if record.run.network.name == network]
+
+    def of_table(self, table):
+        """Return the experiments that reproduce one of the paper's tables."""
+        return [experiment for experiment in self.experiments if experiment.table == table]
+
+
+def read_sources(results_folder, experiments, published_folder, counts: CountCache, list_unstarted=False):
+    """Return the `Sources` of a results folder.
+
+    Args:
+        results_folder: Folder with `records/`.
+        experiments: The `Experiment`s whose protocols decide which record belongs to which table.
+        published_folder: Folder with the paper's values.
+        counts: Where counts come from.
+        list_unstarted: Whether tables list ablations without runs.
+
+    Raises:
+        InputError: a record is damaged.
+    """
+    folder = Path(results_folder)
+    experiments = tuple(sorted(experiments, key=lambda experiment: experiment.name))
+    planned = {run.key: run for experiment in experiments for run in experiment.runs()}
+    members, others = sort_records(read_records(folder / "records"), planned)
+    failures, _ = sort_records(read_failures(folder / "failures"), planned)
+    done = {record.run.key for records in members.values() for record in records}
+    return Sources(
+        Path(published_folder),
+        counts,
+        experiments,
+        planned,
+        members,
+        others,
+        {name: [one for one in failed if one.run.key not in done] for name, failed in failures.items()},
+        read_speed_records(folder),
+        read_feature_maps(folder / "records"),
+        list_unstarted,
+    )
+
+
+def repository_sources(root, results_folder, recount=False):
+    """Return the `Sources` of a results folder with the repository's experiments, counts and published values.
+
+    Args:
+        root: The repository's root.
+        results_folder: Folder with `records/`.
+        recount: Whether to count every network again.
+
+    Raises:
+        InputError: a record, a config or the file of counts is damaged.
+    """
+    counts = CountCache(root / "results" / "complexity.csv", recount=recount)
+    return read_sources(results_folder, load_shipped(root / "configs"), root / "results" / "paper", counts, True)
+
+
+def sort_records(records, planned):
+    """Separate the records that follow an experiment's protocol from all others.
+
+    Args:
+        records: `RunRecord`s or `FailureRecord`s.
+        planned: {`Run.key`: the `Run`}.
+
+    Returns:
+        ({experiment: its records}, the others). If a run has two records, from different backends or thread counts,
+        the one finished last is the experiment's; the other is dropped.
+    """
+    members, others = {run.experiment: {} for run in planned.values()}, []
+    for record in sorted(records, key=lambda record: record.finished):
+        if _follows(record, planned.get(record.run.key)):
+            members[record.run.experiment][record.run.key] = record
+        else:
+            others.append(record)
+    return {name: list(by_key.values()) for name, by_key in members.items()}, others
+
+
+def _follows(record, planned):
+    """Say whether a record's run is the planned one; backend and threads may differ."""
+    if planned is None or record.run.budget != planned.budget:
+        return False
+    return not isinstance(record, RunRecord) or record.fingerprint.startswith(planned.data.official_fingerprint)

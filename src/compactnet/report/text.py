@@ -1,0 +1,58 @@
+"""Tables as CSV and Markdown files."""
+
+import csv
+import io
+
+from compactnet.files import remove, write_text
+from compactnet.report.columns import Table
+
+ENDINGS = ("csv", "md")
+
+
+def write_table(folder, table: Table):
+    """Write a table as CSV, with all columns, and as a Markdown page."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(column.name for column in table.columns)
+    writer.writerows([column.text(row) for column in table.columns] for row in table.rows)
+    write_text(folder / f"{table.name}.csv", text.getvalue())
+    blocks = [f"# {table.title}", *table.notes]
+    for section in table.shown():
+        heading = f"## {section.heading}" if section.heading else ""
+        blocks += [heading, section.note, markdown(section.columns, table.rows)]
+    write_text(folder / f"{table.name}.md", "\n\n".join(filter(None, blocks)) + "\n")
+
+
+def remove_table(folder, name):
+    """Remove the files of a table, if they exist."""
+    for ending in ENDINGS:
+        remove(folder / f"{name}.{ending}")
+
+
+def markdown(columns, rows):
+    """Return a Markdown table with some columns of rows."""
+    lines = [[column.heading for column in columns], ["---:" if column.numeric else "---" for column in columns]]
+    lines += [[column.text(row) for column in columns] for row in rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def fill_section(path, name, note, columns, rows):
+    """Write a table into a Markdown page, between the lines `<!-- name -->` and `<!-- /name -->`.
+
+    Args:
+        path: The page; one that does not exist or has no such lines stays as it is.
+        name: Name of the place.
+        note: Paragraph above the table.
+        columns: The table's `Column`s.
+        rows: Its rows.
+
+    Returns:
+        Whether the page has such a place.
+    """
+    page = path.read_text(encoding="utf-8") if path.is_file() else ""
+    before, begin, rest = page.partition(f"<!-- {name} -->\n")
+    _, end, after = rest.partition(f"<!-- /{name} -->\n")
+    if not begin or not end:
+        return False
+    write_text(path, f"{before}{begin}\n{note}\n\n{markdown(columns, rows)}\n\n{end}{after}")
+    return True

@@ -1,0 +1,189 @@
+"""What holds for every public layer: its arguments, its config and its data format."""
+
+import inspect
+
+import keras
+import numpy as np
+import pytest
+from keras import constraints, initializers, regularizers
+
+from compactnet import layers
+
+# For each layer, a value of every constructor argument, none of them the default (but for the only data format). Values
+# of the same kind differ from each other, so that no two can be mixed up.
+ARGUMENTS = {
+    layers.ChannelShuffle: {"groups": 3, "data_format": "channels_last"},
+    layers.CompactConv2D: {
+        "filters": 6,
+        "kernel_size": (3, 5),
+        "compact_factor": 4,
+        "operation": "max",
+        "strides": (2, 1),
+        "padding": "same",
+        "grouping": "strided",
+        "depthwise_activation": keras.activations.relu6,
+        "activation": keras.activations.tanh,
+        "use_bias": False,
+        "dilation_rate": (1, 2),
+        "momentum": 0.9,
+        "epsilon": 0.01,
+        "depthwise_initializer": initializers.Constant(1),
+        "pointwise_initializer": initializers.Constant(2),
+        "bias_initializer": initializers.Constant(3),
+        "beta_initializer": initializers.Constant(4),
+        "gamma_initializer": initializers.Constant(5),
+        "moving_mean_initializer": initializers.Constant(6),
+        "moving_variance_initializer": initializers.Constant(7),
+        "depthwise_regularizer": regularizers.L1(0.1),
+        "pointwise_regularizer": regularizers.L1(0.2),
+        "bias_regularizer": regularizers.L1(0.3),
+        "beta_regularizer": regularizers.L1(0.4),
+        "gamma_regularizer": regularizers.L1(0.5),
+        "depthwise_constraint": constraints.MaxNorm(1),
+        "pointwise_constraint": constraints.MaxNorm(2),
+        "bias_constraint": constraints.MaxNorm(3),
+        "beta_constraint": constraints.MaxNorm(4),
+        "gamma_constraint": constraints.MaxNorm(5),
+        "data_format": "channels_last",
+    },
+    layers.GroupedConv2D: {
+        "filters": 6,
+        "kernel_size": (3, 5),
+        "strides": (2, 1),
+        "padding": "same",
+        "data_format": "channels_last",
+        "dilation_rate": (1, 1),
+        "groups": 2,
+        "activation": keras.activations.tanh,
+        "use_bias": False,
+        "kernel_initializer": initializers.Constant(1),
+        "bias_initializer": initializers.Constant(2),
+        "kernel_regularizer": regularizers.L1(0.1),
+        "bias_regularizer": regularizers.L1(0.2),
+        "activity_regularizer": regularizers.L1(0.3),
+        "kernel_constraint": constraints.MaxNorm(1),
+        "bias_constraint": constraints.MaxNorm(2),
+    },
+    layers.InterchannelPooling: {
+        "compact_factor": 4,
+        "operation": "max",
+        "grouping": "strided",
+        "data_format": "channels_last",
+    },
+    layers.SameAveragePooling2D: {"pool_size": 3, "strides": 2, "data_format": "channels_last"},
+}
+every_layer = pytest.mark.parametrize("layer_class", ARGUMENTS, ids=lambda layer_class: layer_class.__name__)
+
+
+def required(layer_class):
+    """The arguments that a layer cannot be made without."""
+    parameters = inspect.signature(layer_class).parameters
+    return {
+        name: value
+        for name, value in ARGUMENTS[layer_class].items()
+        if parameters[name].default is inspect.Parameter.empty
+    }
+
+
+def test_every_public_layer_is_tested_here():
+    assert {layer_class.__name__ for layer_class in ARGUMENTS} == set(layers.__all__)
+
+
+@every_layer
+def test_every_constructor_argument_is_documented(layer_class):
+    *names, kwargs = inspect.signature(layer_class).parameters
+    assert (set(names), kwargs) == (set(ARGUMENTS[layer_class]), "kwargs")
+    described = inspect.getdoc(layer_class).split("Args:")[1].split("Input shape:")[0]
+    assert [line.split(":")[0].strip() for line in described.splitlines() if line[4:5].strip()] == [*names, "**kwargs"]
+
+
+@every_layer
+def test_every_constructor_argument_is_an_attribute_and_survives_the_config(layer_class):
+    layer = layer_class(**ARGUMENTS[layer_class], name="layer")
+    config = layer.get_config()
+    again = layer_class.from_config(config)
+    for name, value in ARGUMENTS[layer_class].items():
+        assert getattr(layer, name) == value, name
+        serialize = keras.saving.serialize_keras_object
+        assert serialize(getattr(again, name)) == serialize(value), name
+    assert set(ARGUMENTS[layer_class]) <= set(config)
+    assert again.get_config() == config
+    assert again.name == "layer"
+
+
+@pytest.mark.parametrize("layer_class", [layers.CompactConv2D, layers.GroupedConv2D])
+def test_arguments_are_resolved_as_in_the_layers_of_keras(layer_class):
+    layer = layer_class(
+        4, 3, activation="relu", bias_initializer="ones", bias_regularizer="l1", bias_constraint="unit_norm"
+    )
+    assert (layer.kernel_size, layer.strides, layer.dilation_rate) == ((3, 3), (1, 1), (1, 1))
+    assert layer.activation is keras.activations.relu
+    assert type(layer.bias_initializer) is initializers.Ones
+    assert type(layer.bias_regularizer) is regularizers.L1
+    assert type(layer.bias_constraint) is constraints.UnitNorm
+
+
+@pytest.mark.parametrize("layer_class", [layers.CompactConv2D, layers.GroupedConv2D])
+def test_a_changed_attribute_is_in_the_config(layer_class):
+    layer = layer_class(4, 3)
+    layer.bias_regularizer = regularizers.L2(0.5)
+    assert layer_class.from_config(layer.get_config()).bias_regularizer.l2 == 0.5
+
+
+@pytest.mark.parametrize(
+    ("layer_class", "weights"),
+    [
+        (
+            layers.CompactConv2D,
+            {
+                "depthwise/kernel": "depthwise",
+                "depthwise/bias": "bias",
+                "normalization/gamma": "gamma",
+                "normalization/beta": "beta",
+                "normalization/moving_mean": "moving_mean",
+                "normalization/moving_variance": "moving_variance",
+                "pointwise/kernel": "pointwise",
+                "pointwise/bias": "bias",
+            },
+        ),
+        (layers.GroupedConv2D, {"kernel": "kernel", "bias": "bias"}),
+    ],
+)
+def test_initializer_regularizer_and_constraint_reach_every_weight(layer_class, weights):
+    arguments = ARGUMENTS[layer_class]
+    layer = layer_class(**{**arguments, "use_bias": True}, name="layer")
+    layer.build((2, 7, 6, 8))
+    assert [weight.path for weight in layer.weights] == [f"layer/{path}" for path in weights]
+    for weight, argument in zip(layer.weights, weights.values(), strict=True):
+        assert (keras.ops.convert_to_numpy(weight) == arguments[f"{argument}_initializer"].value).all(), weight.path
+        assert weight.regularizer is arguments.get(f"{argument}_regularizer"), weight.path
+        assert weight.constraint is arguments.get(f"{argument}_constraint"), weight.path
+    expected = [
+        weight.regularizer.l1 * np.abs(keras.ops.convert_to_numpy(weight)).sum() for weight in layer.trainable_weights
+    ]
+    np.testing.assert_allclose([float(keras.ops.convert_to_numpy(loss)) for loss in layer.losses], expected, rtol=1e-5)
+
+
+@every_layer
+def test_channels_first_is_refused(layer_class):
+    with pytest.raises(ValueError) as caught:
+        layer_class(**required(layer_class), data_format="channels_first")
+    message = str(caught.value)
+    assert "`data_format` must be 'channels_last'" in message
+    assert "data_format='channels_first'" in message
+    assert "image_data_format" not in message
+
+
+@every_layer
+def test_channels_first_in_the_global_setting_is_refused_and_named(layer_class):
+    before = keras.config.image_data_format()
+    keras.config.set_image_data_format("channels_first")
+    try:
+        with pytest.raises(ValueError) as caught:
+            layer_class(**required(layer_class))
+        explicit = layer_class(**required(layer_class), data_format="channels_last")
+    finally:
+        keras.config.set_image_data_format(before)
+    assert "data_format='channels_first' (from keras.config.image_data_format())" in str(caught.value)
+    sublayers = [layer for layer in explicit._flatten_layers() if hasattr(layer, "data_format")]
+    assert {layer.data_format for layer in sublayers} == {"channels_last"}

@@ -1,0 +1,230 @@
+"""Experiments plan runs, a run's protocol decides which records are its own, and records refuse to be altered."""
+
+import pytest
+
+from compactnet.data import Cifar10, UrbanSound8K
+from compactnet.errors import InputError
+from compactnet.networks import CATALOGUE, Compact
+from compactnet.schema import Epoch, Experiment, Job, RunRecord, Workload, summarize
+from compactnet.validation import validate
+from tests.factories import run_record
+
+CONTENT = {
+    "name": "small",
+    "data": {"source": "cifar10"},
+    "networks": ["xvgg8", "compact_vgg_sum_c2"],
+    "skeletons": {"vgg8": {"padding": "same"}},
+    "training": {"epochs": 2},
+    "seeds": [0, 1, 2],
+}
+
+
+def experiment(**changes):
+    return validate(Experiment, CONTENT | changes, "test")
+
+
+def first(**changes):
+    return experiment(**changes).runs()[0]
+
+
+def networks(**changes):
+    return {network.name: network for network in experiment(**changes).networks}
+
+
+def test_runs_are_all_networks_of_each_seed_in_turn():
+    assert [(run.network.name, run.seed) for run in experiment().runs()] == [
+        (network, seed) for seed in (0, 1, 2) for network in ("xvgg8", "compact_vgg_sum_c2")
+    ]
+    chosen = experiment().runs(only=["compact_vgg_sum_c2"], seeds=2)
+    assert [(run.network.name, run.seed) for run in chosen] == [("compact_vgg_sum_c2", 0), ("compact_vgg_sum_c2", 1)]
+
+
+def test_each_fold_is_a_run_with_that_fold_alone():
+    runs = experiment(data={"source": "urbansound8k", "test_folds": [7, 2]}, seeds=[0]).runs(only=["xvgg8"])
+    assert [run.data.test_folds for run in runs] == [(7,), (2,)]
+    assert [run.data.fold_name for run in runs] == ["fold7", "fold2"]
+    assert not hasattr(UrbanSound8K(test_folds=(7, 2)), "load")
+
+
+def test_unknown_names_and_seed_counts_are_refused():
+    with pytest.raises(InputError, match=r"--only.*no network 'vgg8'.*xvgg8"):
+        experiment().runs(only=["vgg8"])
+    for count in (0, 4):
+        with pytest.raises(InputError, match=rf"--seeds takes a number from 1 to 3.*{count}"):
+            experiment().runs(seeds=count)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"training": {"epochs": 3}},
+        {"training": {"epochs": 2, "learning_rate": 0.01}},
+        {"training": {"epochs": 2, "precision": "mixed_bfloat16"}},
+        {"data": {"source": "cifar10", "train_samples": 10}},
+        {"data": {"source": "cifar10", "resize_to": [64, 64]}},
+        {"skeletons": {"vgg8": {"padding": "same", "width": 0.5}}},
+        {"seeds": [5]},
+        {"threads": 1},
+    ],
+)
+def test_whatever_decides_an_outcome_changes_the_protocol_hash(changes):
+    assert first(**changes).protocol_hash("f") != first().protocol_hash("f")
+
+
+def test_the_hash_depends_on_data_and_backend_and_not_on_names(monkeypatch):
+    run = first()
+    assert run.protocol_hash("other data") != run.protocol_hash("f")
+    renamed = [{"name": "mine", "base": "xvgg8", "title": "My own"}, "compact_vgg_sum_c2"]
+    assert first(networks=renamed, name="other").protocol_hash("f") == run.protocol_hash("f")
+    monkeypatch.setenv("KERAS_BACKEND", "jax" if run.execution.backend != "jax" else "torch")
+    assert first().protocol_hash("f") != run.protocol_hash("f")
+
+
+def test_backend_and_threads_change_the_protocol_and_not_the_budget(monkeypatch):
+    assert first(threads=8).budget == first().budget
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
+    assert first().budget == first(threads=8).budget
+    assert first(training={"epochs": 1}).budget != first().budget
+
+
+def test_the_protocol_of_a_committed_record_is_what_it_was_when_it_was_trained():
+    run = first(networks=["xvgg8"], training={"epochs": 5}, seeds=[0])
+    fingerprint = "f25da585af914792d434fd4ee51969a79651096fa0d2b95c5bbf5c5aadd0ea6e"
+    execution = run.execution.model_copy(update={"backend": "tensorflow"})
+    run = run.model_copy(update={"execution": execution})
+    assert run.protocol_hash(fingerprint).startswith("52d9bbfa3963")
+
+
+def test_every_field_of_a_spec_can_be_set_in_a_config():
+    entry = {
+        "name": "mine",
+        "base": "compact_vgg_sum_c2",
+        "skeleton": {"width": 0.5, "padding": "same", "momentum": 0.9, "epsilon": 0.01, "global_pooling": "max"},
+        "convolution": {
+            "compact_factor": 16,
+            "operation": "max",
+            "grouping": "adjacent",
+            "depthwise_activation": False,
+        },
+    }
+    spec = networks(networks=[entry], skeletons={})["mine"]
+    for part in ("skeleton", "convolution"):
+        changed = getattr(spec, part).model_dump()
+        assert {key: changed[key] for key in entry[part]} == entry[part]
+        assert set(entry[part]) | {"kind"} == set(changed)
+
+
+def test_another_kind_of_convolution_can_replace_a_catalogue_one():
+    entry = {"name": "mine", "base": "mobilenet_v1_100", "convolution": {"kind": "compact", "compact_factor": 8}}
+    spec = networks(networks=[entry])["mine"]
+    assert spec.convolution == Compact(compact_factor=8)
+    assert spec.skeleton == CATALOGUE["mobilenet_v1_100"].skeleton
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"networks": ["vgg9"]}, r"Unknown network 'vgg9'. Did you mean .*vgg8"),
+        ({"skeletons": {"vgg": {}}}, r"unknown skeleton 'vgg'"),
+        ({"skeletons": {"vgg8": {"paddin": "same"}}}, r"unknown key 'networks\.0\.skeleton\.paddin'.*'padding'"),
+        ({"skeletons": {"vgg8": {"padding": "full"}}}, r"networks\.0\.skeleton\.padding.*'full'"),
+        ({"skeletons": {"vgg8": {"width": -1}}}, r"width.*-1"),
+        ({"networks": [{"name": "a", "base": "xvgg8", "convolution": {"kind": "dense"}}]}, r"kind must be one of"),
+        (
+            {"networks": [{"name": "a", "base": "xvgg8", "convolution": {"compact_factor": 2}}]},
+            r"unknown key 'networks\.0\.convolution\.compact_factor'",
+        ),
+        (
+            {"networks": [{"name": "a", "base": "compact_vgg_sum_c2", "convolution": {"operation": "min"}}]},
+            r"operation.*'min'",
+        ),
+        ({"networks": [{"base": "xvgg8"}]}, r"networks\.0\.name' is missing"),
+        ({"networks": [{"name": "a", "base": "xvgg8", "skeleton": 3}]}, r"networks\.0\.skeleton"),
+        ({"skeletons": {"vgg8": 3}}, r"skeletons: give the fields of each kind"),
+    ],
+)
+def test_a_network_that_cannot_exist_is_refused_in_one_line(changes, reason):
+    with pytest.raises(InputError, match=reason) as refusal:
+        experiment(**changes)
+    assert "\n" not in str(refusal.value)
+
+
+def test_a_runs_model_takes_its_samples():
+    model = first(data={"source": "cifar10", "resize_to": [80, 96]}).build()
+    assert model.input_shape == (None, 32, 32, 3)
+    assert model.output_shape == (None, 10)
+    assert model.get_layer("resize").compute_output_shape((None, 32, 32, 3)) == (None, 80, 96, 3)
+
+
+@pytest.mark.parametrize(
+    ("table", "data", "reason"),
+    [
+        ("table4", {"source": "cifar10", "generated": True}, "never shows generated data"),
+        ("table3", {"source": "cifar10"}, "table3 shows no accuracies on CIFAR-10"),
+    ],
+)
+def test_an_experiment_reproduces_only_the_table_of_its_data(table, data, reason):
+    with pytest.raises(InputError, match=reason):
+        experiment(table=table, data=data)
+
+
+def test_an_experiment_comes_back_from_its_json():
+    whole = experiment()
+    assert Experiment.model_validate_json(whole.model_dump_json()) == whole
+    job = Job(run=first(), protocol_hash="0" * 64, data_folder="data", results_folder="runs")
+    assert Job.model_validate_json(job.model_dump_json()) == job
+
+
+def test_a_job_names_its_files_by_network_fold_seed_and_protocol():
+    run = first(data={"source": "urbansound8k"})
+    job = Job(run=run, protocol_hash="0123456789abcdef", data_folder="data", results_folder="runs")
+    assert job.record.as_posix() == "runs/records/small/xvgg8-fold10-seed0-0123456789ab.json"
+    assert job.checkpoints.name == "xvgg8-fold10-seed0-0123456789ab"
+    assert job.title == "xvgg8 fold10 seed 0"
+
+
+def test_the_last_epoch_is_the_result_and_the_best_is_kept_too():
+    figures = {"train_loss": 1, "train_accuracy": 0.5, "test_loss": 1, "seconds": 1}
+    history = [Epoch(epoch=n, test_accuracy=accuracy, **figures) for n, accuracy in enumerate((0.3, 0.6, 0.5), 1)]
+    assert summarize(history) == {"last": history[2], "best": history[1]}
+    with pytest.raises(InputError, match="finite"):
+        Epoch(epoch=1, test_accuracy=float("nan"), **figures)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"fingerprint": "other data"},
+        {"protocol_hash": "0" * 64},
+        {"last": {"epoch": 2, "train_loss": 0, "train_accuracy": 1, "test_loss": 0, "test_accuracy": 1, "seconds": 1}},
+    ],
+)
+def test_an_altered_record_is_refused(changes):
+    record = run_record(first())
+    assert validate(RunRecord, record.model_dump(mode="json"), "test") == record
+    with pytest.raises(InputError, match="it was altered"):
+        validate(RunRecord, record.model_dump(mode="json") | changes, "test")
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"kind": "sleep"}, "kind.*'sleep'"),
+        ({"runtime": "caffe"}, "runtime.*'caffe'"),
+        ({"kind": "training", "runtime": "litert"}, "`runtime` must be one of tensorflow, jax, torch for training"),
+        ({"device": "gpu", "runtime": "onnxruntime"}, "`runtime` must be one of tensorflow, jax, torch"),
+        ({"device": "tpu"}, "device.*'tpu'"),
+        ({"threads": 1.5}, "threads.*1.5"),
+        ({"batch_size": 0}, "batch_size.*0"),
+    ],
+)
+def test_a_workload_that_does_not_exist_is_refused(fields, reason):
+    with pytest.raises(InputError, match=reason) as refusal:
+        Workload(**fields)
+    assert len(refusal.value.lines) == 1
+
+
+def test_sections_can_be_made_in_python_and_refuse_in_one_line():
+    assert Cifar10(train_samples=10).official_counts() == (10, 10_000)
+    with pytest.raises(InputError, match=r"unknown key 'train_sample'.*'train_samples'"):
+        Cifar10(train_sample=10)
