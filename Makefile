@@ -106,10 +106,12 @@ test: $(VENV)/installed-development ## run the tests, minutes (real data: COMPAC
 test-slow: $(VENV)/installed-development ## run the tests that take longer
 	$(RUN) -m pytest -m slow $(ARGS)
 
-test-backends: $(VENV)/installed-development ## run the layer and network tests on JAX and PyTorch, where installed
-	@for backend in jax torch; do \
+# JAX takes minutes to compile the networks; a slow test compares the first loss of some on all three backends.
+test-backends: $(VENV)/installed-development ## run the tests of layers, trainers and networks on JAX and PyTorch, where installed
+	@for run in "jax tests/layers tests/experiments/test_trainers.py" "torch tests/layers tests/networks"; do \
+		set -- $$run; backend=$$1; shift; \
 		if $(RUN) -c "import $$backend" 2>/dev/null; then \
-			KERAS_BACKEND=$$backend $(RUN) -m pytest tests/layers tests/networks tests/experiments/test_epochs.py || exit $$?; \
+			KERAS_BACKEND=$$backend $(RUN) -m pytest "$$@" || exit $$?; \
 		else echo "$$backend is not installed: skipped"; fi; \
 	done
 

@@ -26,9 +26,6 @@ FORMAT = 2
 SPEED = "speed"
 """Name of the folder of speed records in the folder of records."""
 
-EXECUTION = ("backend", "threads")
-"""Protocol fields that change bits but not the budget: tables accept records whatever these are."""
-
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.]+$")]
 Seed = Annotated[int, Field(ge=0, lt=2**32, strict=True)]
 
