@@ -124,9 +124,9 @@ def test_real_scenes_equal_librosa(real_data):
 
 
 @pytest.mark.slow
-def test_all_real_events_equal_librosa(real_data):
-    paths = sorted((real_data / "UrbanSound8K" / "audio").glob("fold*/*.wav"))
-    assert len(paths) >= 960
+def test_real_events_equal_librosa(real_data):
+    paths = sorted((real_data / "UrbanSound8K" / "audio").glob("fold*/*.wav"))[::4]
+    assert len(paths) >= 240
     for path in paths:
         samples, rate = soundfile.read(path, dtype="float32")
         assert_same_picture(samples, rate, EVENTS)
