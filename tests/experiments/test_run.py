@@ -167,4 +167,4 @@ def test_real_images_are_learned(real_data, repository, tmp_path):
     assert record.coverage["train"] == Coverage(used=10_000, total=50_000)
     assert "10000 of 50000" in (tmp_path / "reduced_budget.md").read_text()
     paper_table = (tmp_path / "table4.csv").read_text()
-    assert f"{100 * record['last']['test_accuracy']:.2f}" not in paper_table
+    assert f"{100 * record.last.test_accuracy:.2f}" not in paper_table
