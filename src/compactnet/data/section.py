@@ -34,7 +34,7 @@ class DataSection(StrictModel):
 
     @property
     def name(self):
-        """Name of the data set in the data folder, where it is not the one that the section is written for."""
+        """What tables call the data set: its title, or its folder where another data set has the same layout."""
         return self.title
 
     @property

@@ -3,6 +3,7 @@
 What the parent needs to know goes to standard output, one JSON object per line.
 """
 
+import contextlib
 import json
 import os
 import signal
@@ -37,7 +38,10 @@ def main():
 
     job = Job.model_validate_json(sys.stdin.read())
     try:
-        with storage_errors(job.lock), file_lock(job.lock, on_wait=_raise_busy):
+        with contextlib.ExitStack() as stack:
+            # For the lock alone: an OSError of the training is not one of the lock.
+            with storage_errors(job.lock):
+                stack.enter_context(file_lock(job.lock, on_wait=_raise_busy))
             _run(job, report)
     except _BusyError:
         return STATUS["busy"]
