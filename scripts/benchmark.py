@@ -21,13 +21,12 @@ LAYER_NETWORKS = ("xvgg8", "compact_vgg_sum_c2", "compact_vgg_max_c2")
 
 
 def main():
-    from compactnet.environment import processor
     from compactnet.errors import InputError
     from compactnet.measure.benchmark import DEVICES
     from compactnet.measure.conventions import ASC_INPUT, SED_INPUT
     from compactnet.measure.runtimes import RUNTIMES
     from compactnet.measure.speed_records import FAMILIES
-    from compactnet.processes import BACKENDS, available_cores, backend
+    from compactnet.processes import BACKENDS, available_cores, backend, processor
     from compactnet.schema import Workload
 
     parser = argparse.ArgumentParser(description=__doc__)

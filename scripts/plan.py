@@ -15,7 +15,8 @@ def main():
     options = parse_experiment_options(argparse.ArgumentParser(description=__doc__))
     experiment = load_experiment(options.config, options.overrides)
     runs = experiment.runs(options.only, options.seeds)
-    found = plan(runs, read_records(options.results / "records"), options.data, options.workers or 1)
+    records = read_records(options.results / "records")
+    found = plan(experiment, runs, records, options.data, options.results, options.workers)
     print(f"{experiment.name}: {found.runs} runs, {found.done} done, {found.runs - found.done} to train")
     if found.download_gigabytes:
         print(
@@ -25,10 +26,20 @@ def main():
         print(f"data: {found.sample_gigabytes:.4f} GB as networks read them")
     for network in found.networks:
         print(
-            f"  {network.network}: {network.left} runs of {_format_hours(network.run_hours)} "
-            f"({1e3 * network.step_seconds:.0f} ms per step)"
+            f"  {network.network}: {_format_count(network.left, 'run')} of {_format_hours(network.run_hours)} "
+            f"({1e3 * network.step_seconds:.0f} ms per step; {network.execution.title})"
         )
-    print(f"{_format_hours(found.hours)} on this machine, {found.parallel} at once, {experiment.threads} threads each")
+    for number, ((threads, at_once), hours) in enumerate(found.hours.items()):
+        text = (
+            f"{_format_count(at_once, 'run')} at once with {_format_count(threads, 'thread')}: {_format_hours(hours)}"
+        )
+        print(text + (", which is what make reproduce-* does" if number == 0 and len(found.hours) > 1 else ""))
+    if found.machine:
+        print(f"measured on {found.machine}; {options.results}/executions/{experiment.name}.json keeps it")
+
+
+def _format_count(number, noun):
+    return f"{number} {noun}" + ("s" if number > 1 else "")
 
 
 def _format_hours(hours):

@@ -32,16 +32,31 @@ def main():
     with suppress_stderr():
         for run in {run.network.name: run for run in runs}.values():
             run.build()
-    jobs = _make_jobs(runs, options)
+    fingerprints, sizes = _load_folds(runs, options)
     # All that the end needs is checked before weeks of training, not after.
     counts = CountCache(ROOT / "results" / "complexity.csv")
     read_sources(options.results, known, ROOT / "results" / "paper", counts)
-    for folder in ("", *(f"{kind}/{experiment.name}" for kind in ("records", "logs", "checkpoints", "locks"))):
+    for folder in (
+        "",
+        *(f"{kind}/{experiment.name}" for kind in ("records", "logs", "checkpoints", "locks")),
+        "executions",
+    ):
         check_writable(options.results / folder)
-    if options.launcher == "slurm":
-        result = slurm.launch(jobs, sys.stderr, experiment.launcher, options.results / "slurm", options.workers)
+    if options.launcher == "local":
+        from compactnet.experiments.records import read_records
+        from compactnet.measure.executions import choose_executions
+
+        found = read_records(options.results / "records" / experiment.name)
+        choice = choose_executions(experiment, runs, found, sizes, options.results, options.workers)
+        runs, workers = choice.runs, choice.workers
     else:
-        result = launcher.launch(jobs, sys.stderr, options.workers or 1)
+        # A cluster's nodes may differ from this machine.
+        workers = options.workers
+    jobs = [_make_job(run, fingerprints, options) for run in runs]
+    if options.launcher == "slurm":
+        result = slurm.launch(jobs, sys.stderr, experiment.launcher, options.results / "slurm", workers)
+    else:
+        result = launcher.launch(jobs, sys.stderr, workers)
     print(result)
     sources = read_sources(options.results, known, ROOT / "results" / "paper", counts)
     for name in write_tables(options.results, sources, tables):
@@ -65,27 +80,29 @@ def _parse_options():
     return parse_experiment_options(parser)
 
 
-def _make_jobs(runs, options):
-    """Load each fold once, print its remarks, and return the jobs."""
-    from compactnet.schema import Job
-
-    fingerprints = {}
-    for fold in {run.data.fold_name: run.data for run in runs}.values():
+def _load_folds(runs, options):
+    """Load each fold once and print its remarks; return {fold name: fingerprint} and {fold name: sample counts}."""
+    fingerprints, counts = {}, {}
+    for name, fold in {run.data.fold_name: run.data for run in runs}.items():
         dataset = fold.load(options.data)
-        fingerprints[fold.fold_name] = dataset.fingerprint
+        fingerprints[name] = dataset.fingerprint
+        counts[name] = len(dataset.train), len(dataset.test)
         for remark in dataset.remarks:
             print(f"{fold.description}: {remark}")
-    return [
-        Job(
-            run=run,
-            protocol_hash=run.protocol_hash(fingerprints[run.data.fold_name]),
-            data_folder=options.data.absolute(),
-            results_folder=options.results.absolute(),
-            tensorboard=options.tensorboard,
-            keep_weights=options.keep_weights,
-        )
-        for run in runs
-    ]
+    return fingerprints, counts
+
+
+def _make_job(run, fingerprints, options):
+    from compactnet.schema import Job
+
+    return Job(
+        run=run,
+        protocol_hash=run.protocol_hash(fingerprints[run.data.fold_name]),
+        data_folder=options.data.absolute(),
+        results_folder=options.results.absolute(),
+        tensorboard=options.tensorboard,
+        keep_weights=options.keep_weights,
+    )
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import platform
 import stat
 import subprocess
 import sys
@@ -35,7 +36,7 @@ def two_gpus(tmp_path, monkeypatch):
 def test_the_environment_sets_threads_and_backend():
     environment = processes.job_environment("jax", 3)
     assert environment["KERAS_BACKEND"] == "jax"
-    assert environment["OMP_NUM_THREADS"] == environment["TF_NUM_INTRAOP_THREADS"] == "3"
+    assert environment["OMP_NUM_THREADS"] == environment["TF_NUM_INTRAOP_THREADS"] == environment["NPROC"] == "3"
     assert environment["XLA_PYTHON_CLIENT_PREALLOCATE"] == "false"
     assert "CUDA_VISIBLE_DEVICES" not in environment
     assert environment["PATH"] == os.environ["PATH"]
@@ -61,13 +62,45 @@ def test_a_command_hides_gpus_and_its_jobs_get_those_it_was_given(monkeypatch):
 
 def test_the_driver_lists_the_gpus(two_gpus, monkeypatch):
     assert processes.visible_gpus() == ["0", "1"]
-    cache = processes.job_environment("jax", 1, "0")["JAX_COMPILATION_CACHE_DIR"]
-    assert "compactnet" in cache
-    assert cache.endswith("jax")
-    assert "JAX_COMPILATION_CACHE_DIR" not in processes.job_environment("jax", 1, "cpu")
-    assert "JAX_COMPILATION_CACHE_DIR" not in processes.job_environment("torch", 1, "0")
+
+
+def test_what_jax_compiles_is_kept_for_one_kind_of_processor_and_number_of_threads(monkeypatch):
+    def cache(*arguments):
+        return processes.job_environment(*arguments).get("JAX_COMPILATION_CACHE_DIR")
+
+    assert "compactnet" in cache("jax", 1)
+    assert cache("jax", 1) == cache("jax", 1, "cpu") != cache("jax", 2)
+    assert cache("torch", 1) is cache("tensorflow", 1) is None
+    known = cache("jax", 1)
+    monkeypatch.setattr(processes, "processor", lambda: "another one")
+    assert cache("jax", 1) != known
     monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", "elsewhere")
-    assert processes.job_environment("jax", 1, "0")["JAX_COMPILATION_CACHE_DIR"] == "elsewhere"
+    assert cache("jax", 1) == "elsewhere"
+
+
+@pytest.mark.parametrize(("onednn", "value"), [(True, "1"), (False, "0"), (None, None)])
+def test_tensorflow_is_told_about_onednn(monkeypatch, onednn, value):
+    monkeypatch.delenv("TF_ENABLE_ONEDNN_OPTS", raising=False)
+    environment = processes.job_environment("tensorflow", 1, onednn=onednn)
+    assert environment.get("TF_ENABLE_ONEDNN_OPTS") == value
+
+
+@pytest.mark.parametrize(
+    ("content", "name", "extensions"),
+    [
+        ("model name\t: AMD EPYC\nflags\t\t: fpu avx avx2\n", "AMD EPYC", ("AVX", "AVX2")),
+        ("model name : Xeon\nflags : avx avx2 avx512f amx_tile\n", "Xeon", ("AVX", "AVX2", "AVX-512", "AMX")),
+        ("processor : 0\nFeatures : fp asimd sve\n", None, ("NEON", "SVE")),
+        ("", None, None),
+    ],
+)
+def test_processors_differ_in_their_vector_extensions(monkeypatch, tmp_path, content, name, extensions):
+    (tmp_path / "cpuinfo").write_text(content)
+    monkeypatch.setattr(processes, "CPUINFO", tmp_path / "cpuinfo")
+    assert processes.processor() == (name or platform.processor() or platform.machine())
+    assert processes.vector_extensions() == extensions
+    monkeypatch.setattr(processes, "CPUINFO", tmp_path / "missing")
+    assert processes.vector_extensions() is None
 
 
 def test_without_a_driver_no_gpu_is_visible(monkeypatch):

@@ -5,7 +5,7 @@ import pytest
 from compactnet.data import Cifar10, UrbanSound8K
 from compactnet.errors import InputError
 from compactnet.networks import CATALOGUE, Compact
-from compactnet.schema import Epoch, Experiment, Job, RunRecord, Workload, summarize
+from compactnet.schema import Epoch, Execution, Experiment, Job, RunRecord, Workload, summarize
 from compactnet.validation import validate
 from tests.factories import run_record
 
@@ -85,6 +85,23 @@ def test_backend_and_threads_change_the_protocol_and_not_the_budget(monkeypatch)
     monkeypatch.setenv("KERAS_BACKEND", "jax")
     assert first().budget == first(threads=8).budget
     assert first(training={"epochs": 1}).budget != first().budget
+
+
+def test_an_implementation_is_part_of_the_protocol_and_what_was_the_only_one_is_not():
+    run = first()
+    hashes = set()
+    for fields in ({}, {"implementation": "fast"}, {"onednn": True}, {"onednn": False}, {"recompute": True}):
+        execution = Execution(backend="tensorflow", threads=2, **fields)
+        changed = run.model_copy(update={"execution": execution})
+        assert set(changed.protocol("f")) - set(run.budget) == {"backend", "threads", *fields}
+        assert changed.budget == run.budget
+        hashes.add(changed.protocol_hash("f"))
+    assert len(hashes) == 5
+
+
+def test_fast_forms_are_refused_in_half_precision():
+    with pytest.raises(InputError, match=r"implementation: fast exists in float32.*mixed_bfloat16; use auto"):
+        first(implementation="fast", training={"epochs": 1, "precision": "mixed_bfloat16"})
 
 
 def test_the_protocol_of_a_committed_record_is_what_it_was_when_it_was_trained():

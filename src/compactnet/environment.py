@@ -10,6 +10,7 @@ from pathlib import Path
 import keras
 
 import compactnet
+from compactnet.processes import processor, vector_extensions
 from compactnet.schema import Environment
 
 PACKAGES = ("keras", "numpy", "scipy", "librosa", "soxr")
@@ -30,6 +31,8 @@ def describe(packages=()):
             **{package: _version(package) for package in (*PACKAGES, backend, *packages)},
         },
         processor=processor(),
+        vector_extensions=vector_extensions(),
+        onednn=_onednn(backend),
         cores=os.cpu_count(),
         # Where the backend puts a tensor; the one question that all backends answer.
         device=str(keras.ops.convert_to_tensor(0.0).device),
@@ -46,15 +49,13 @@ def _version(package):
         return importlib.import_module(package).__version__
 
 
-def processor():
-    """Return the name of the processor's model."""
-    try:
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
-    except OSError:
-        pass
-    return platform.processor() or platform.machine()
+def _onednn(backend):
+    """Say whether TensorFlow uses oneDNN, or None on another backend."""
+    if backend != "tensorflow":
+        return None
+    # The only place that knows what the variable, the build and the processor together decide.
+    port = importlib.import_module("tensorflow.python.util._pywrap_util_port")
+    return bool(port.IsMklEnabled())
 
 
 def commit():

@@ -1,15 +1,32 @@
 """Processes that train, time or compute features: their environment, and the channel through which they report."""
 
 import contextlib
+import hashlib
 import json
 import os
+import platform
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import platformdirs
 
 BACKENDS = ("tensorflow", "jax", "torch")
+
+FAST_BACKENDS = ("tensorflow", "jax")
+"""Backends for which `compactnet.fast` has forms of layers."""
+
+CPUINFO = Path("/proc/cpuinfo")
+
+_VECTOR_EXTENSIONS = {
+    "avx": "AVX",
+    "avx2": "AVX2",
+    "avx512f": "AVX-512",
+    "amx_tile": "AMX",
+    "asimd": "NEON",
+    "sve": "SVE",
+}
 
 _GIVEN = "COMPACTNET_GIVEN_DEVICES"
 _DEVICES = ("CUDA_VISIBLE_DEVICES", "JAX_PLATFORMS")
@@ -44,15 +61,17 @@ def given_devices():
         os.environ.update(before)
 
 
-def job_environment(backend, threads, device=None):
+def job_environment(backend, threads, device=None, onednn=None):
     """Return the environment variables of a process that computes with a backend.
 
     Args:
         backend: One of `BACKENDS`.
         threads: Its processor threads.
         device: "cpu" for no GPU, one of `visible_gpus`, or None for what this process was given.
+        onednn: Whether TensorFlow uses the kernels of oneDNN; None to leave it to TensorFlow.
     """
-    names = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+    # NPROC is XLA's.
+    names = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NPROC")
     chosen = {
         **_given_environment(),
         **dict.fromkeys(names, str(threads)),
@@ -63,9 +82,12 @@ def job_environment(backend, threads, device=None):
         "TF_FORCE_GPU_ALLOW_GROWTH": "true",
         "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
     }
-    if backend == "jax" and device != "cpu" and visible_gpus():
-        # Not for processors: what was compiled for one may not run on the next.
-        chosen.setdefault("JAX_COMPILATION_CACHE_DIR", str(platformdirs.user_cache_path("compactnet") / "jax"))
+    if onednn is not None:
+        chosen["TF_ENABLE_ONEDNN_OPTS"] = str(int(onednn))
+    if backend == "jax":
+        # What was compiled for one processor may not run on the next, nor give the same bits with other threads.
+        kind = hashlib.sha256(json.dumps([processor(), vector_extensions(), threads]).encode()).hexdigest()[:12]
+        chosen.setdefault("JAX_COMPILATION_CACHE_DIR", str(platformdirs.user_cache_path("compactnet") / "jax" / kind))
     if device == "cpu":
         chosen |= _NO_GPU
     elif device is not None:
@@ -88,6 +110,30 @@ def available_cores():
     """Return the numbers of the processor cores that this process may use."""
     # macOS does not say which cores a process is limited to.
     return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list(range(os.cpu_count() or 1))
+
+
+def processor():
+    """Return the name of the processor's model."""
+    return _cpuinfo("model name") or platform.processor() or platform.machine()
+
+
+def vector_extensions():
+    """Return the vector and matrix instructions of the processor, such as ("AVX", "AVX2"); None if unknown."""
+    flags = _cpuinfo("flags") or _cpuinfo("Features")
+    if flags is None:
+        return None
+    return tuple(title for flag, title in _VECTOR_EXTENSIONS.items() if flag in flags.split())
+
+
+def _cpuinfo(key):
+    """Return what Linux tells of the first core, or None."""
+    try:
+        for line in CPUINFO.read_text(encoding="utf-8").splitlines():
+            if line.partition(":")[0].strip() == key:
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return None
 
 
 def output_channel(mode="w"):

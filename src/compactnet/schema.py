@@ -17,7 +17,7 @@ from compactnet.data import Cifar10, DataSection, Dcase2019, Fold, UrbanSound8K,
 from compactnet.errors import InputError
 from compactnet.networks import CATALOGUE, NetworkSpec, build, get_spec
 from compactnet.networks.convolutions import or_instance_of
-from compactnet.processes import BACKENDS, backend
+from compactnet.processes import BACKENDS, FAST_BACKENDS, backend
 from compactnet.validation import Count, Number, StrictModel
 
 FORMAT = 2
@@ -95,10 +95,37 @@ class Execution(StrictModel):
     Attributes:
         backend: Keras backend.
         threads: Processor threads. Results are equal to the bit only for the same number.
+        implementation: "keras" for the layers of Keras and its `fit`, or "fast" for the forms of `compactnet.fast`,
+            which are faster on processors.
+        onednn: Whether TensorFlow uses the kernels of oneDNN; None where TensorFlow decides.
+        recompute: Whether features between convolutions are computed again for the gradient instead of being kept: less
+            memory, more time.
     """
 
     backend: Literal[BACKENDS]
     threads: Count
+    implementation: Literal["keras", "fast"] = "keras"
+    onednn: Annotated[bool, Field(strict=True)] | None = None
+    recompute: Annotated[bool, Field(strict=True)] = False
+
+    @model_validator(mode="after")
+    def _supported(self):
+        if self.implementation == "fast" and self.backend not in FAST_BACKENDS:
+            raise ValueError(
+                f"fast implementations exist on {' and '.join(FAST_BACKENDS)}. Received: backend={self.backend!r}"
+            )
+        if self.onednn is not None and self.backend != "tensorflow":
+            raise ValueError(f"onednn concerns tensorflow alone. Received: backend={self.backend!r}")
+        return self
+
+    @property
+    def title(self):
+        """What messages and tables call it, without the threads: "tensorflow", "jax, fast" or "tensorflow, fast, oneDNN
+        on"."""
+        kernels = {None: [], True: ["oneDNN on"], False: ["oneDNN off"]}[self.onednn]
+        memory = ["recomputation"] if self.recompute else []
+        forms = ["fast"] if self.implementation == "fast" else []
+        return ", ".join([self.backend, *forms, *kernels, *memory])
 
 
 class Run(StrictModel):
@@ -148,7 +175,9 @@ class Run(StrictModel):
         """
         budget = self.budget
         data = {**budget["data"], "fingerprint": fingerprint}
-        return {**budget, "data": data, **self.execution.model_dump()}
+        # What records did not have at first is left out where it is as it was then, so that hashes stay.
+        execution = self.execution.model_dump(exclude_defaults=True)
+        return {**budget, "data": data, **execution}
 
     def protocol_hash(self, fingerprint):
         """Return the hexadecimal hash of the protocol; a run is skipped only if its record has the same one."""
@@ -171,7 +200,11 @@ class Experiment(StrictModel):
         skeletons: Fields changed in every network with a skeleton, by the skeleton's kind: `{vgg8: {padding: same}}`.
         training: The `Training`.
         seeds: The seeds; a network has one run for each.
-        threads: Processor threads of one run.
+        threads: Processor threads of one run, or "auto" for what is faster here: one run with all cores, or as many
+            runs as cores with one thread each.
+        implementation: "keras" or "fast", see `Execution`, or "auto" for what is faster here, also of the backends
+            where KERAS_BACKEND is not set.
+        recompute: Whether training takes less memory and more time, see `Execution`.
         launcher: A `Slurm` section, for runs on a cluster.
     """
 
@@ -182,7 +215,9 @@ class Experiment(StrictModel):
     skeletons: dict[str, dict[str, Any]] = Field(default_factory=dict)
     training: Training
     seeds: Annotated[tuple[Seed, ...], Field(min_length=1)]
-    threads: Count = 2
+    threads: Count | Literal["auto"] = 2
+    implementation: Literal["auto", "keras", "fast"] = "keras"
+    recompute: Annotated[bool, Field(strict=True)] = False
     launcher: Slurm = Slurm()
 
     @model_validator(mode="before")
@@ -217,6 +252,14 @@ class Experiment(StrictModel):
         return self
 
     @model_validator(mode="after")
+    def _fast_in_float32(self):
+        if self.implementation == "fast" and self.training.precision != "float32":
+            raise ValueError(
+                f"implementation: fast exists in float32, and training.precision is {self.training.precision}; use auto"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _no_repeats(self):
         for field, values in (("networks", [network.name for network in self.networks]), ("seeds", self.seeds)):
             repeated = [value for value in values if values.count(value) > 1]
@@ -226,6 +269,9 @@ class Experiment(StrictModel):
 
     def runs(self, only=None, seeds=None):
         """Return the runs, all networks of the first seed first, so that whole columns fill early.
+
+        Where the experiment leaves it open, they have two threads and Keras' implementation;
+        `compactnet.measure.executions` chooses.
 
         Args:
             only: Names of networks to keep, or None for all.
@@ -245,7 +291,12 @@ class Experiment(StrictModel):
             raise InputError(
                 f"--seeds takes a number from 1 to {len(self.seeds)}, the seeds of the config. Received: {seeds}"
             )
-        execution = Execution(backend=backend(), threads=self.threads)
+        execution = Execution(
+            backend=backend(),
+            threads=2 if self.threads == "auto" else self.threads,
+            implementation="keras" if self.implementation == "auto" else self.implementation,
+            recompute=self.recompute,
+        )
         return [
             Run(
                 experiment=self.name,
@@ -332,6 +383,9 @@ class Environment(StrictModel):
         backend: Keras backend.
         versions: {package: version}
         processor: Model name of the processor.
+        vector_extensions: Its vector and matrix instructions, of "AVX", "AVX2", "AVX-512", "AMX", "NEON" and "SVE";
+            None in records from before they were kept, and where the system does not tell.
+        onednn: Whether TensorFlow uses the kernels of oneDNN; None on other backends and in older records.
         cores: Number of its cores.
         device: Where the backend puts a tensor.
         system: Operating system and architecture.
@@ -341,6 +395,8 @@ class Environment(StrictModel):
     backend: str | None = None
     versions: dict[str, str] = Field(default_factory=dict)
     processor: str = "processor unknown"
+    vector_extensions: tuple[str, ...] | None = None
+    onednn: bool | None = None
     cores: int | None = None
     device: str | None = None
     system: str | None = None

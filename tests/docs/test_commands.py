@@ -81,7 +81,25 @@ COVERAGE = {
     "make reproduce-asc": Elsewhere("scripts/reproduce.py configs/asc.yaml", "make reproduce-sample"),
     "make reproduce-sed": Elsewhere("scripts/reproduce.py configs/sed.yaml", "make reproduce-sample"),
     "make reproduce-ic": Elsewhere("scripts/reproduce.py configs/ic.yaml", "make reproduce-sample"),
-    "make plan CONFIG=configs/ic.yaml WORKERS=4": Here(IMAGES, printed="on this machine"),
+    "make plan CONFIG=configs/ic.yaml": Here(IMAGES, printed="measured on"),
+    "make jax": InCi(("make jax",)),
+    ".venv/bin/python benchmarks/training.py xvgg8 mobilenet_v1_025 --out training.jsonl": Here(
+        replaced=(
+            (".venv/bin/python", shlex.quote(sys.executable)),
+            ("xvgg8 ", "--ways 'tensorflow fast' --rounds 1 --seconds 0.1 "),
+            ("training.jsonl", "{results}/training.jsonl"),
+        ),
+        written=("training.jsonl",),
+        printed="tensorflow fast",
+    ),
+    ".venv/bin/python benchmarks/training.py --table --out training.jsonl": Here(
+        replaced=(
+            (".venv/bin/python", shlex.quote(sys.executable)),
+            ("training.jsonl", "benchmarks/training.jsonl"),
+        ),
+        printed="| xvgg8 |",
+        slow=False,
+    ),
     'make reproduce-ic ARGS="--only xvgg8 compact_vgg_sum_c2 --seeds 1 --set training.epochs=5"': Here(
         IMAGES,
         replaced=(("training.epochs=5", "training.epochs=1"),),

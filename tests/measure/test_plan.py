@@ -6,11 +6,12 @@ import pytest
 
 from compactnet.errors import InputError, ResourceError
 from compactnet.experiments.config import load_experiment
-from compactnet.measure import epoch_time
-from compactnet.measure import plan as module
+from compactnet.measure import epoch_time, executions
 from compactnet.measure.epoch_time import EpochTimes, measure_epoch
 from compactnet.measure.plan import plan
 from tests.factories import run_record
+
+FIXED = ["threads=2", "implementation=keras"]
 
 
 @pytest.fixture
@@ -18,75 +19,82 @@ def clock(monkeypatch):
     """Each step of each network takes 0.1 s, an evaluated batch 0.04 s and a start 7 s, on 8 cores without a GPU."""
     asked = []
 
-    def measure(run, samples):
-        asked.append((run.network.name, run.execution.backend, samples))
+    def measure(run, samples, processes, limit):
+        asked.append((run.network.name, run.execution.backend, samples, processes))
         return EpochTimes(start=7.0, step=0.1, evaluation=0.04)
 
-    monkeypatch.setattr(module, "measure_epoch", measure)
-    monkeypatch.setattr(module.os, "cpu_count", lambda: 8)
-    monkeypatch.setattr(module, "visible_gpus", list)
+    monkeypatch.setattr(executions, "measure_epoch", measure)
+    monkeypatch.setattr(executions, "available_cores", lambda: range(8))
+    monkeypatch.setattr(executions, "visible_gpus", list)
     monkeypatch.setenv("KERAS_BACKEND", "tensorflow")
     return asked
 
 
-def record_of(run, **execution):
-    run = run.model_copy(update={"execution": run.execution.model_copy(update=execution)})
-    return run_record(run, run.data.official_fingerprint + "content")
+@pytest.fixture
+def planned(clock, repository, tmp_path):
+    """Function that plans a shipped config without anything to choose."""
+
+    def planned(name, records=(), changes=(), only=None, seeds=None, data="nowhere", workers=None):
+        experiment = load_experiment(repository / "configs" / name, [*FIXED, *changes])
+        runs = experiment.runs(only, seeds)
+        return plan(experiment, runs, records, data, tmp_path, workers)
+
+    return planned
 
 
-def test_runs_hours_and_gigabytes_of_images(clock, repository):
-    experiment = load_experiment(repository / "configs" / "ic.yaml")
-    found = plan(experiment.runs(), [], "nowhere", workers=3)
+def test_runs_hours_and_gigabytes_of_images(clock, planned):
+    found = planned("ic.yaml", workers=3)
     assert (found.runs, found.done, len(found.networks)) == (120, 0, 24)
-    assert clock[:2] == [("vgg8", "tensorflow", 60_000), ("xvgg8", "tensorflow", 60_000)]
+    assert clock[:2] == [("vgg8", "tensorflow", 60_000, 3), ("xvgg8", "tensorflow", 60_000, 3)]
     # 1,563 steps and 313 evaluated batches, 50 times.
     hours = (7 + 50 * (0.1 * 1563 + 0.04 * 313)) / 3600
     assert found.networks[0].run_hours == pytest.approx(hours)
-    assert found.parallel == 3
-    assert found.hours == pytest.approx(120 * hours / 3)
+    assert found.hours == {(2, 3): pytest.approx(120 * hours / 3)}
     assert found.download_gigabytes == pytest.approx(0.17, abs=0.01)
     assert found.sample_gigabytes == pytest.approx(60_000 * 32 * 32 * 3 * 4 / 1e9)
 
 
-def test_runs_with_their_record_are_not_counted_again(clock, repository):
-    runs = load_experiment(repository / "configs" / "ic.yaml").runs(only=["xvgg8"])
-    found = plan(runs, [record_of(runs[0]), record_of(runs[1], threads=7)], "nowhere")
+def test_runs_with_their_record_are_not_counted_again(planned, repository):
+    runs = load_experiment(repository / "configs" / "ic.yaml", FIXED).runs(only=["xvgg8"])
+
+    def record_of(run, **execution):
+        run = run.model_copy(update={"execution": run.execution.model_copy(update=execution)})
+        return run_record(run, run.data.official_fingerprint + "content")
+
+    found = planned("ic.yaml", [record_of(runs[0]), record_of(runs[1], threads=7)], only=["xvgg8"])
     assert (found.runs, found.done) == (5, 1)
     assert found.networks[0].left == 4
-    other_data = run_record(runs[0], "other data")
-    assert plan(runs, [other_data], "nowhere").done == 0
-    assert plan(runs, [record_of(run) for run in runs], "nowhere").hours == 0
+    assert planned("ic.yaml", [run_record(runs[0], "other data")], only=["xvgg8"]).done == 0
+    done = planned("ic.yaml", [record_of(run) for run in runs], only=["xvgg8"])
+    assert (done.done, done.hours) == (5, {})
 
 
-def test_recordings_are_planned_without_a_file_and_fold_by_fold(clock, repository):
-    experiment = load_experiment(repository / "configs" / "sed-10fold.yaml")
-    found = plan(experiment.runs(only=["xvgg8"]), [], "nowhere")
+def test_recordings_are_planned_without_a_file_and_fold_by_fold(planned, repository):
+    found = planned("sed-10fold.yaml", only=["xvgg8"])
     assert found.runs == 10
     assert found.download_gigabytes == 6.0
     assert found.sample_gigabytes == pytest.approx(8732 * 128 * 201 * 4 / 1e9)
     sizes = (873, 888, 925, 990, 936, 823, 838, 806, 816, 837)
-    epochs = sum(0.1 * math.ceil((8732 - size) / 32) + 0.04 * math.ceil(size / 32) for size in sizes)
-    assert found.hours == pytest.approx((experiment.training.epochs * epochs + 10 * 7) / 3600)
+    seconds = sum(0.1 * math.ceil((8732 - size) / 32) + 0.04 * math.ceil(size / 32) for size in sizes)
+    epochs = load_experiment(repository / "configs" / "sed-10fold.yaml").training.epochs
+    assert found.hours == {(2, 1): pytest.approx((epochs * seconds + 10 * 7) / 3600)}
 
 
-def test_the_storage_of_spectrograms_decides_their_gigabytes(clock, repository):
-    experiment = load_experiment(repository / "configs" / "sed.yaml", ["data.storage=float16"])
-    found = plan(experiment.runs(only=["xvgg8"], seeds=1), [], "nowhere")
+def test_the_storage_of_spectrograms_decides_their_gigabytes(planned):
+    found = planned("sed.yaml", changes=["data.storage=float16"], only=["xvgg8"], seeds=1)
     assert found.sample_gigabytes == pytest.approx(8732 * 128 * 201 * 2 / 1e9)
 
 
-def test_data_that_are_not_official_are_counted_in_their_folder(clock, repository, generated_images):
-    experiment = load_experiment(repository / "configs" / "sample" / "ic.yaml")
-    found = plan(experiment.runs(), [], generated_images, workers=64)
+def test_data_that_are_not_official_are_counted_in_their_folder(planned, generated_images):
+    found = planned("sample/ic.yaml", data=generated_images, workers=64)
     assert found.download_gigabytes == 0
     assert found.sample_gigabytes == pytest.approx(200 * 32 * 32 * 3 * 4 / 1e9)
-    assert found.parallel == 8 // experiment.threads
+    assert list(found.hours) == [(2, 4)]  # eight cores
 
 
-def test_a_gpu_trains_one_run_at_a_time(clock, repository, monkeypatch):
-    monkeypatch.setattr(module, "visible_gpus", lambda: ["0", "1"])
-    runs = load_experiment(repository / "configs" / "ic.yaml").runs(only=["xvgg8"], seeds=1)
-    assert plan(runs, [], "nowhere", workers=4).parallel == 2
+def test_a_gpu_trains_one_run_at_a_time(planned, monkeypatch):
+    monkeypatch.setattr(executions, "visible_gpus", lambda: ["0", "1"])
+    assert list(planned("ic.yaml", only=["xvgg8"], seeds=1, workers=4).hours) == [(2, 2)]
 
 
 @pytest.fixture

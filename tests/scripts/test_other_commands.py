@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from compactnet.measure import plan as plan_module
+from compactnet.measure import executions
 from compactnet.measure.epoch_time import EpochTimes
 from compactnet.measure.speed_records import FAMILIES, read_speed_records
 from compactnet.schema import NetworkTimings, SpeedRecord
@@ -14,16 +14,23 @@ from tests.scripts.calls import SCRIPTS, call
 
 def test_a_plan_prints_runs_data_and_hours(monkeypatch, repository, tmp_path, capsys):
     times = EpochTimes(start=0, step=0.36, evaluation=0)
-    monkeypatch.setattr(plan_module, "measure_epoch", lambda run, samples: times)
+    monkeypatch.setattr(executions, "measure_epoch", lambda run, samples, processes, limit: times)
+    monkeypatch.setattr(executions, "available_cores", lambda: range(3))
+    monkeypatch.setattr(executions, "visible_gpus", list)
+    monkeypatch.setattr(executions, "processor", lambda: "invented")
+    monkeypatch.setattr(executions, "vector_extensions", lambda: ("AVX", "AVX2"))
+    monkeypatch.setenv("KERAS_BACKEND", "tensorflow")
     arguments = ("--only", "xvgg8", "--seeds", 2, "--set", "training.epochs=16", "--results", tmp_path)
     assert call("plan", repository / "configs" / "ic.yaml", "--data", tmp_path, *arguments) == 0
     lines = capsys.readouterr().out.splitlines()
-    # 1,563 steps of 0.36 s, 16 times
+    # 1,563 steps of 0.36 s, 16 times; two runs are at most two at once
     assert lines == [
         "ic: 2 runs, 0 done, 2 to train",
         "data: 0.17 GB to download, 0.74 GB as networks read them",
-        "  xvgg8: 2 runs of 2.5 hours (360 ms per step)",
-        "5.0 hours on this machine, 1 at once, 2 threads each",
+        "  xvgg8: 2 runs of 2.5 hours (360 ms per step; tensorflow, fast, oneDNN on)",
+        "3 runs at once with 1 thread: 2.5 hours, which is what make reproduce-* does",
+        "1 run at once with 3 threads: 5.0 hours",
+        f"measured on invented, AVX, AVX2, 3 cores; {tmp_path}/executions/ic.json keeps it",
     ]
 
 

@@ -39,18 +39,20 @@ class Command:
         backend: Keras backend.
         threads: Processor threads.
         log: Path of the log.
+        onednn: Whether TensorFlow uses oneDNN; None to leave it to TensorFlow.
     """
 
     job: str
     backend: str
     threads: int
     log: Path
+    onednn: bool | None = None
 
 
 def command_of(job):
     """Return the `Command` that starts a `Job`."""
     execution = job.run.execution
-    return Command(job.model_dump_json(), execution.backend, execution.threads, job.log)
+    return Command(job.model_dump_json(), execution.backend, execution.threads, job.log, execution.onednn)
 
 
 @contextlib.contextmanager
@@ -78,7 +80,7 @@ def start(command, device=None):
             stdout=subprocess.PIPE,
             stderr=log,
             text=True,
-            env=job_environment(command.backend, command.threads, device),
+            env=job_environment(command.backend, command.threads, device, command.onednn),
         )
     try:
         with contextlib.suppress(BrokenPipeError):

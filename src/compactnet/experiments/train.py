@@ -99,7 +99,7 @@ def _train(model, dataset, run, report, history, tensorboard_folder):
     """Train the epochs that `history` lacks and yield an `Epoch` for each."""
     training = run.training
     progress = _Progress(report, steps=-(-len(dataset.train) // training.batch_size))
-    trainer = choose_trainer(model, dataset, training.batch_size, progress)
+    trainer = choose_trainer(model, dataset, training.batch_size, progress, run.execution.implementation)
     curves = _tensorboard_writer(tensorboard_folder) if tensorboard_folder else None
     for epoch in range(len(history), training.epochs):
         began = time.monotonic()

@@ -6,6 +6,7 @@ The process trains the run's model with the code that trains runs, on a few batc
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 from compactnet.errors import InputError, ResourceError
 from compactnet.processes import job_environment, output_channel
@@ -13,10 +14,10 @@ from compactnet.schema import Run
 from compactnet.validation import StrictModel
 
 SECONDS = 4.0
-"""Approximate time that the measured epoch trains; a slow network makes `MIN_BATCHES` all the same."""
+"""Approximate time that the measured epoch trains; a slow network makes `BATCHES` all the same."""
 
-MIN_BATCHES = 6
-MAX_EVALUATED = 100
+BATCHES = 8
+"""Batches of an epoch that warms up, and of every evaluation."""
 
 
 class EpochTimes(StrictModel):
@@ -36,28 +37,42 @@ class EpochTimes(StrictModel):
 class _Request(StrictModel):
     run: Run
     samples: int
+    limit: float | None
 
 
-def measure_epoch(run, samples):
+def measure_epoch(run, samples, processes=1, limit=None):
     """Measure the epochs of a run on this machine.
 
     Args:
         run: The `Run`.
         samples: Samples of both splits, whose size decides where they are kept.
+        processes: Number of processes that measure it at once, as many as will train at once.
+        limit: Seconds of a step above which a first, rough figure is enough; None to measure in any case.
 
     Returns:
-        The `EpochTimes`.
+        The `EpochTimes`, averaged over the processes.
 
     Raises:
         InputError: the process failed.
         ResourceError: the process was killed.
     """
+    request = _Request(run=run, samples=samples, limit=limit)
+    with ThreadPoolExecutor(processes) as pool:
+        found = list(pool.map(_in_process, [request] * processes))
+    return EpochTimes(
+        **{name: sum(getattr(times, name) for times in found) / processes for name in EpochTimes.model_fields}
+    )
+
+
+def _in_process(request):
+    """Return the `EpochTimes` that a process measures."""
+    run, execution = request.run, request.run.execution
     ended = subprocess.run(
         [sys.executable, "-m", "compactnet.measure.epoch_time"],
-        input=_Request(run=run, samples=samples).model_dump_json(),
+        input=request.model_dump_json(),
         capture_output=True,
         text=True,
-        env=job_environment(run.execution.backend, run.execution.threads),
+        env=job_environment(execution.backend, execution.threads, onednn=execution.onednn),
         check=False,
     )
     if ended.returncode:
@@ -72,10 +87,10 @@ def main():
     began = time.perf_counter()
     with output_channel() as channel:
         request = _Request.model_validate_json(sys.stdin.read())
-        channel.write(_measure(request.run, request.samples, began).model_dump_json() + "\n")
+        channel.write(_measure(request.run, request.samples, began, request.limit).model_dump_json() + "\n")
 
 
-def _measure(run, samples, began):
+def _measure(run, samples, began, limit):
     import keras
     import numpy as np
 
@@ -84,32 +99,31 @@ def _measure(run, samples, began):
     keras.config.set_dtype_policy(run.training.precision)
     model = compile_model(run)
     ends, size = [], run.training.batch_size
-
-    def trainer(evaluated):
-        stored = samples * run.data.sample_bytes
-        return choose_trainer(model, _noise(run, evaluated), size, lambda done, logs: ends.append(_now(logs)), stored)
-
-    def order_of(batches):
-        return np.tile(np.arange(size), batches)  # the same batch of noise each time
-
-    first, order = trainer(MIN_BATCHES), order_of(MIN_BATCHES)
-    first.run(order)
-    ready = time.perf_counter()
-    first.run(order)
-    spent = time.perf_counter() - ready
-    batches = max(MIN_BATCHES, round(SECONDS * MIN_BATCHES / spent))
-    evaluated = min(batches, MAX_EVALUATED)
-    second, order = trainer(evaluated), order_of(batches)
-    second.run(order_of(1))  # other sizes may be compiled again
-    ends.clear()
-    opened = time.perf_counter()
-    second.run(order)
-    closed = time.perf_counter()
-    return EpochTimes(
-        start=ready - began - spent,
-        step=(ends[-1] - opened) / batches,
-        evaluation=(closed - ends[-1]) / evaluated,
+    trainer = choose_trainer(
+        model,
+        _noise(run),
+        size,
+        lambda done, logs: ends.append(_now(logs)),
+        run.execution.implementation,
+        stored_bytes=samples * run.data.sample_bytes,
     )
+
+    def epoch(batches):
+        """Return the seconds of the training and of the evaluation of an epoch."""
+        opened = time.perf_counter()
+        trainer.run(np.tile(np.arange(size), batches))  # the same batch of noise each time
+        closed = time.perf_counter()
+        return ends[-1] - opened, closed - ends[-1]
+
+    epoch(BATCHES)  # traces and compiles
+    start = time.perf_counter() - began
+    training, evaluation = epoch(BATCHES)
+    step = training / BATCHES
+    if limit is None or step < limit:
+        batches = max(BATCHES, round(SECONDS / step))
+        training, evaluation = epoch(batches)
+        step = training / batches
+    return EpochTimes(start=max(start - BATCHES * step, 0), step=step, evaluation=evaluation / BATCHES)
 
 
 def _now(logs):
@@ -117,8 +131,8 @@ def _now(logs):
     return time.perf_counter()
 
 
-def _noise(run, evaluated):
-    """Return a `Dataset` of noise with one batch to train on and `evaluated` batches to test on."""
+def _noise(run):
+    """Return a `Dataset` of noise with one batch to train on and `BATCHES` batches to test on."""
     import numpy as np
 
     from compactnet.data import Dataset, Split
@@ -132,7 +146,7 @@ def _noise(run, evaluated):
 
     names = tuple(map(str, range(classes)))
     flat = np.zeros((1, 1, 1), np.float32)
-    return Dataset(split(1), split(evaluated), names, flat, flat + 1, "", {}, True)
+    return Dataset(split(1), split(BATCHES), names, flat, flat + 1, "", {}, True)
 
 
 if __name__ == "__main__":

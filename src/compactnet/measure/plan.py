@@ -1,14 +1,11 @@
 """What an experiment will take: runs, data and hours on this machine, from a few measured steps of each network."""
 
 import math
-import os
 from dataclasses import dataclass
 
 import numpy as np
-from tqdm import tqdm
 
-from compactnet.measure.epoch_time import measure_epoch
-from compactnet.processes import visible_gpus
+from compactnet.measure.executions import choose_executions, run_seconds
 
 
 @dataclass(frozen=True)
@@ -18,12 +15,14 @@ class NetworkPlan:
     Attributes:
         network: Its name in the experiment.
         left: Number of runs to train.
+        execution: The `Execution` that is fastest here.
         step_seconds: Time of a training step.
         run_hours: Hours of one run, evaluation and start included.
     """
 
     network: str
     left: int
+    execution: object
     step_seconds: float
     run_hours: float
 
@@ -38,8 +37,9 @@ class Plan:
         done: Number of runs that have a record.
         download_gigabytes: Size of the official archives, 0 for generated data.
         sample_gigabytes: Size of all samples as networks read them, in units of 1e9 bytes.
-        parallel: Number of runs that this machine trains at once without sharing a core or a GPU.
-        hours: Hours for all runs to train on this machine.
+        hours: {(threads, runs at once): hours for all runs to train}, of what was compared; the recommended one first.
+            Empty where nothing is left.
+        machine: Where it was measured, or None where nothing was.
     """
 
     networks: tuple
@@ -47,18 +47,20 @@ class Plan:
     done: int
     download_gigabytes: float
     sample_gigabytes: float
-    parallel: int
-    hours: float
+    hours: dict
+    machine: str | None
 
 
-def plan(runs, records, data_folder, workers=1, stream=None):
+def plan(experiment, runs, records, data_folder, results, workers=None, stream=None):
     """Estimate what runs take. Nothing is trained.
 
     Args:
-        runs: The `Run`s of an experiment.
+        experiment: The `Experiment`.
+        runs: Some of its `Run`s.
         records: The `RunRecord`s that exist.
         data_folder: Folder of the data sets, which are read only where they are not the official ones.
-        workers: Number of runs trained at once.
+        results: Path of the results folder; the measured executions are kept there.
+        workers: Number of runs trained at once; None for the fastest.
         stream: Stream for the progress bar; standard error if left out.
 
     Returns:
@@ -67,37 +69,25 @@ def plan(runs, records, data_folder, workers=1, stream=None):
     Raises:
         InputError: data that are not official are missing, or a network cannot be timed.
     """
-    left = [run for run in runs if not any(_same(record, run) for record in records)]
-    counts = {}
-    for run in runs:
-        if run.data.fold_name not in counts:
-            counts[run.data.fold_name] = _count_samples(run.data, data_folder)
+    counts = {run.data.fold_name: run.data for run in runs}
+    counts = {name: _count_samples(fold, data_folder) for name, fold in counts.items()}
+    choice = choose_executions(experiment, runs, records, counts, results, workers, measure_all=True, stream=stream)
     networks = []
-    for name in tqdm(dict.fromkeys(run.network.name for run in left), desc="timing", unit="network", file=stream):
-        of_network = [run for run in left if run.network.name == name]
-        times = measure_epoch(of_network[0], sum(counts[of_network[0].data.fold_name]))
-        hours = [_run_seconds(run, times, *counts[run.data.fold_name]) / 3600 for run in of_network]
-        networks.append(NetworkPlan(name, len(of_network), times.step, sum(hours) / len(hours)))
-    # Runs that share a core or a GPU take turns.
-    threads, data = runs[0].execution.threads, runs[0].data
-    parallel = max(1, min(workers, (os.cpu_count() or 1) // threads, len(visible_gpus()) or workers))
+    for name, (best, *_) in choice.networks.items():
+        left = [run for run in choice.left if run.network.name == name]
+        hours = [run_seconds(run, best.times, *counts[run.data.fold_name]) / 3600 for run in left]
+        networks.append(NetworkPlan(name, len(left), best.execution, best.times.step, sum(hours) / len(hours)))
+    data = runs[0].data
     itemsize = np.dtype(getattr(data, "storage", "float32")).itemsize
     return Plan(
         networks=tuple(networks),
         runs=len(runs),
-        done=len(runs) - len(left),
+        done=len(runs) - len(choice.left),
         download_gigabytes=data.download.gigabytes if data.official_fingerprint else 0.0,
         sample_gigabytes=sum(counts[data.fold_name]) * math.prod(data.sample_shape) * itemsize / 1e9,
-        parallel=parallel,
-        hours=sum(network.left * network.run_hours for network in networks) / parallel,
+        hours=choice.hours,
+        machine=choice.machine,
     )
-
-
-def _same(record, run):
-    """Say whether a record is the run's, as far as can be told without reading the data."""
-    done = record.run
-    fits = (done.key, done.execution, done.budget) == (run.key, run.execution, run.budget)
-    return fits and record.fingerprint.startswith(run.data.official_fingerprint)
 
 
 def _count_samples(fold, folder):
@@ -106,10 +96,3 @@ def _count_samples(fold, folder):
         return fold.official_counts()
     dataset = fold.load(folder)
     return len(dataset.train), len(dataset.test)
-
-
-def _run_seconds(run, times, train, test):
-    """Return the seconds of a run: its start, and all epochs with their evaluation."""
-    batch = run.training.batch_size
-    epoch = math.ceil(train / batch) * times.step + math.ceil(test / batch) * times.evaluation
-    return times.start + run.training.epochs * epoch

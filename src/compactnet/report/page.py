@@ -187,7 +187,7 @@ def _environments(records):
     for record in records:
         environment, execution = record.environment, record.run.execution
         versions = ", ".join(f"{name} {version}" for name, version in environment.versions.items())
-        where = f"{environment.processor}; {execution.backend}, {execution.threads} threads; {versions}"
+        where = f"{environment.processor}; {execution.title}, {execution.threads} threads; {versions}"
         commit = (environment.commit or "unknown")[:12]
         found.setdefault(f"{where}; commit {commit}", []).append(str(record.run.seed))
     return [(", ".join(dict.fromkeys(seeds)), where) for where, seeds in found.items()]

@@ -55,7 +55,7 @@ def run_rows(records, sources):
     """Return a row with the values of `COLUMNS` for each network and budget, over seeds and planned folds.
 
     Args:
-        records: `RunRecord`s. If two have the same run and budget, on different backends or thread counts, the one
+        records: `RunRecord`s. If two have the same run and budget, with different thread counts, the one
             finished last counts.
         sources: The `Sources`, whose experiments say what was changed.
     """
@@ -74,7 +74,7 @@ def _shared(record, sources):
         folds = [fold.protocol() for fold in experiment.data.folds()]
         of_fold = {name for name in folds[0] if any(fold[name] != run.data.protocol()[name] for fold in folds)}
         budget["data"] = {name: value for name, value in budget["data"].items() if name not in of_fold}
-    shared = [run.execution.backend, record.fingerprint, budget]
+    shared = [run.execution.title, record.fingerprint, budget]
     return run.experiment, run.network.name, json.dumps(shared, sort_keys=True)
 
 
@@ -102,7 +102,7 @@ def _row(records, sources):
         "batch_size": run.training.batch_size,
         "learning_rate": run.training.learning_rate,
         "precision": run.training.precision,
-        "backend": run.execution.backend,
+        "backend": run.execution.title,
         "minutes_a_run": minutes_per_run(records),
         "changed_from_the_config": _changes(run, sources.planned),
     }

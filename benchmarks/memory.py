@@ -1,0 +1,89 @@
+#!/usr/bin/env python3
+"""Measure the peak memory and the loss of three training steps at the size of the acoustic scenes, 128x512."""
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import time
+
+WAYS = {
+    "keras": {"implementation": "keras"},
+    "keras, recompute": {"implementation": "keras", "recompute": True},
+    "fast": {"implementation": "fast"},
+    "fast, recompute": {"implementation": "fast", "recompute": True},
+}
+INPUT, BATCH, STEPS = (128, 512, 1), 32, 3
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("networks", nargs="*", default=["xvgg8"])
+    parser.add_argument("--backend", default="tensorflow", choices=("tensorflow", "jax"))
+    parser.add_argument("--worker", choices=WAYS, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.worker:
+        return _work(options.networks[0], options.backend, WAYS[options.worker])
+    from compactnet.processes import job_environment
+
+    for network in options.networks:
+        for way in WAYS:
+            ended = subprocess.run(
+                [sys.executable, __file__, network, "--backend", options.backend, "--worker", way],
+                env=job_environment(options.backend, 2, "cpu"),
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                text=True,
+                check=True,
+            )
+            found = json.loads(ended.stdout.splitlines()[-1])
+            print(
+                f"{network} {options.backend} {way}: {found['gigabytes']:.1f} GB above the libraries, "
+                f"{found['seconds']:.1f} s a step, losses {' '.join(f'{loss:.6f}' for loss in found['losses'])}",
+                flush=True,
+            )
+    return 0
+
+
+def _work(network, backend, fields):
+    import keras
+    import numpy as np
+
+    from compactnet.experiments.trainers import compile_model
+    from compactnet.networks import build
+    from compactnet.schema import Execution, Training
+
+    class Run:
+        training = Training(epochs=1, batch_size=BATCH)
+        execution = Execution(backend=backend, threads=2, **fields)
+
+        @staticmethod
+        def build():
+            return build(network, INPUT, 10)
+
+    keras.utils.set_random_seed(0)
+    model = compile_model(Run)
+    generator = np.random.default_rng(0)
+    samples = generator.normal(size=(BATCH, *INPUT)).astype(np.float32)
+    labels = generator.integers(0, 10, BATCH)
+    before = _peak()
+    losses, began = [], 0.0
+    for step in range(STEPS):
+        if step == 1:
+            began = time.perf_counter()  # the first step traces or compiles
+        losses.append(float(model.train_on_batch(samples, labels, return_dict=True)["loss"]))
+    seconds = (time.perf_counter() - began) / (STEPS - 1)
+    # Each is the mean of the losses so far.
+    losses = np.diff(np.array(losses) * np.arange(1, STEPS + 1), prepend=0).tolist()
+    print(json.dumps({"gigabytes": _peak() - before, "seconds": seconds, "losses": losses}))
+    return 0
+
+
+def _peak():
+    """Return the peak memory of this process in units of 1e9 bytes, on Linux."""
+    return 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e9
+
+
+if __name__ == "__main__":
+    sys.exit(main())
