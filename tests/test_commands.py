@@ -111,6 +111,8 @@ def outside():
 
 def names(package):
     for module in pkgutil.iter_modules(package.__path__, package.__name__ + "."):
+        if module.name.endswith("_forms"):
+            continue  # for one backend alone
         yield module.name
         if module.ispkg:
             yield from names(importlib.import_module(module.name))
@@ -135,7 +137,7 @@ def python(program, **environment):
 def test_importing_any_module_changes_nothing_outside_it(repository):
     ended = python(IMPORT_ALL)
     assert ended.returncode == 0, ended.stderr
-    files = list((repository / "src" / "compactnet").rglob("*.py"))
+    files = [path for path in (repository / "src" / "compactnet").rglob("*.py") if not path.stem.endswith("_forms")]
     assert ended.stdout == f"{len(files) - 1}\n"  # no line about a change, and no module left out
 
 

@@ -18,7 +18,7 @@ BELOW = {
     "fast": {"layers", "networks", "errors", "processes"},
     "data": BASICS,
     "schema": {"data", "networks", "errors", "processes", "validation"},
-    "environment": {"schema", "processes"},
+    "environment": {"schema", "networks", "processes"},
     "experiments": BASICS | {"data", "networks", "fast", "schema", "environment"},
     "measure": BASICS | {"layers", "data", "networks", "schema", "environment", "experiments"},
     "report": BASICS | {"layers", "data", "networks", "schema", "environment", "experiments", "measure"},

@@ -10,6 +10,7 @@ from pathlib import Path
 import keras
 
 import compactnet
+from compactnet.networks.keras_internals import uses_onednn
 from compactnet.processes import processor, vector_extensions
 from compactnet.schema import Environment
 
@@ -32,7 +33,7 @@ def describe(packages=()):
         },
         processor=processor(),
         vector_extensions=vector_extensions(),
-        onednn=_onednn(backend),
+        onednn=uses_onednn() if backend == "tensorflow" else None,
         cores=os.cpu_count(),
         # Where the backend puts a tensor; the one question that all backends answer.
         device=str(keras.ops.convert_to_tensor(0.0).device),
@@ -47,15 +48,6 @@ def _version(package):
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
         return importlib.import_module(package).__version__
-
-
-def _onednn(backend):
-    """Say whether TensorFlow uses oneDNN, or None on another backend."""
-    if backend != "tensorflow":
-        return None
-    # The only place that knows what the variable, the build and the processor together decide.
-    port = importlib.import_module("tensorflow.python.util._pywrap_util_port")
-    return bool(port.IsMklEnabled())
 
 
 def commit():

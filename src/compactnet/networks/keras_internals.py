@@ -1,8 +1,10 @@
-"""Every use of what Keras does not document; the upper bound of `keras` in setup.cfg is the last version tested.
+"""Every use of what Keras and TensorFlow do not document; the upper bound of `keras` in setup.cfg is the last version tested.
 
 The functions below wrap attributes. Two more uses cannot be wrapped: `GroupedConv2D` in compactnet.layers overrides
 `keras.layers.Conv2D.convolution_op`, and `flatten` in compactnet.networks.graph assigns the `name` of layers.
 """
+
+import importlib
 
 
 def computation_nodes(model):
@@ -29,3 +31,12 @@ def producer(tensor):
 def takes_training(layer):
     """Say whether the `call` of a layer has an argument `training`."""
     return layer._call_has_training_arg
+
+
+def uses_onednn():
+    """Say whether TensorFlow uses the kernels of oneDNN in this process.
+
+    The variable TF_ENABLE_ONEDNN_OPTS, the build and the processor decide together, and TensorFlow has no public way to
+    ask.
+    """
+    return bool(importlib.import_module("tensorflow.python.util._pywrap_util_port").IsMklEnabled())
