@@ -1,4 +1,4 @@
-"""Every use of what Keras and TensorFlow do not document; the upper bound of `keras` in setup.cfg is the last version tested.
+"""Every use of what Keras and TensorFlow do not document. Bounds in setup.cfg name the last Keras version tested.
 
 The functions below wrap attributes. Two more uses cannot be wrapped: `GroupedConv2D` in compactnet.layers overrides
 `keras.layers.Conv2D.convolution_op`, and `flatten` in compactnet.networks.graph assigns the `name` of layers.
