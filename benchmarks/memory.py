@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Measure the peak memory and the loss of three training steps at the size of the acoustic scenes, 128x512."""
+"""Measure the peak memory and the loss of three training steps on noise of the size of the acoustic scenes, 128x512."""
 
 import argparse
 import json
@@ -7,6 +7,7 @@ import resource
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 WAYS = {
     "keras": {"implementation": "keras"},
@@ -14,6 +15,7 @@ WAYS = {
     "fast": {"implementation": "fast"},
     "fast, recompute": {"implementation": "fast", "recompute": True},
 }
+RECORDS = Path(__file__).with_suffix(".jsonl")
 INPUT, BATCH, STEPS = (128, 512, 1), 32, 3
 
 
@@ -22,7 +24,12 @@ def main():
     parser.add_argument("networks", nargs="*", default=["xvgg8"])
     parser.add_argument("--backend", default="tensorflow", choices=("tensorflow", "jax"))
     parser.add_argument("--worker", choices=WAYS, help=argparse.SUPPRESS)
+    parser.add_argument("--out", type=Path, default=RECORDS, help="file that rows are added to")
+    parser.add_argument("--table", action="store_true", help="print the table of the file and measure nothing")
     options = parser.parse_args()
+    if options.table:
+        print(table(options.out.read_text(encoding="utf-8").splitlines()))
+        return 0
     if options.worker:
         return _work(options.networks[0], options.backend, WAYS[options.worker])
     from compactnet.processes import job_environment
@@ -38,12 +45,25 @@ def main():
                 check=True,
             )
             found = json.loads(ended.stdout.splitlines()[-1])
+            row = {"network": network, "backend": options.backend, "way": way, **found}
+            with options.out.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(row) + "\n")
             print(
                 f"{network} {options.backend} {way}: {found['gigabytes']:.1f} GB above the libraries, "
                 f"{found['seconds']:.1f} s a step, losses {' '.join(f'{loss:.6f}' for loss in found['losses'])}",
                 flush=True,
             )
     return 0
+
+
+def table(lines):
+    """Return the Markdown table of rows, one JSON text each: gigabytes, and seconds of a step."""
+    rows = {}
+    for row in map(json.loads, lines):
+        rows.setdefault(row["network"], {})[row["way"]] = f"{row['gigabytes']:.1f} GB, {row['seconds']:.1f} s"
+    text = ["| network | " + " | ".join(WAYS) + " |", "|---" + "|--:" * len(WAYS) + "|"]
+    text += [f"| {network} | " + " | ".join(found[way] for way in WAYS) + " |" for network, found in rows.items()]
+    return "\n".join(text)
 
 
 def _work(network, backend, fields):

@@ -42,16 +42,14 @@ def main():
         "executions",
     ):
         check_writable(options.results / folder)
-    if options.launcher == "local":
+    workers = options.workers
+    if options.launcher == "local":  # a cluster's nodes may differ from this machine
         from compactnet.experiments.records import read_records
         from compactnet.measure.executions import choose_executions
 
         found = read_records(options.results / "records" / experiment.name)
         choice = choose_executions(experiment, runs, found, sizes, options.results, options.workers)
         runs, workers = choice.runs, choice.workers
-    else:
-        # A cluster's nodes may differ from this machine.
-        workers = options.workers
     jobs = [_make_job(run, fingerprints, options) for run in runs]
     if options.launcher == "slurm":
         result = slurm.launch(jobs, sys.stderr, experiment.launcher, options.results / "slurm", workers)
