@@ -1,6 +1,7 @@
 """Runs that are killed, share a disk or a cluster, or meet a full disk leave the same records."""
 
 import contextlib
+import importlib.util
 import io
 import os
 import random
@@ -16,10 +17,12 @@ import psutil
 import pytest
 import yaml
 
+from compactnet.data.synthetic import generate_cifar10
 from compactnet.experiments import launcher
 from compactnet.experiments.config import load_experiment
 from compactnet.experiments.job import command_of, start, wait
 from compactnet.experiments.records import read_record, read_records
+from compactnet.processes import FAST_BACKENDS
 from compactnet.schema import Job
 from tests.disks import fill, small_disk
 from tests.scripts.calls import SCRIPTS
@@ -104,6 +107,44 @@ def test_a_run_killed_at_25_random_moments_ends_as_one_that_was_left_alone(real_
     assert outcome(read_record(killed.record)) == outcome(reference)
     assert len(reference.weights_sha256) == 64
     assert not killed.checkpoints.exists()
+
+
+@pytest.mark.parametrize("backend", FAST_BACKENDS)
+def test_a_run_of_fast_forms_that_is_killed_ends_as_one_that_was_left_alone(tmp_path, monkeypatch, backend):
+    if importlib.util.find_spec(backend) is None:
+        pytest.skip(f"{backend} is not installed")
+    monkeypatch.setenv("KERAS_BACKEND", backend)
+    generate_cifar10(tmp_path / "data", train_samples=4000, test_samples=200)
+    config = write_config(
+        tmp_path / "config.yaml",
+        networks=["compact_vgg_max_c2"],
+        seeds=[0],
+        training={"epochs": 10},
+        implementation="fast",
+    )
+    (whole,) = jobs_of(config, tmp_path / "data", tmp_path / "whole")
+    (killed,) = jobs_of(config, tmp_path / "data", tmp_path / "killed")
+    with start(command_of(whole)) as process:
+        result = wait(process, whole.log)
+    assert result.kind == "done", result.reason
+    reference = read_record(whole.record)
+    assert reference.run.execution.title == f"{backend}, fast"
+    seconds = min(row.seconds for row in reference.history)
+    moments = random.Random(0)
+    for kill in range(4):
+        with start(command_of(killed)) as process:
+            timers = []
+
+            def see(event, kill=kill, process=process, timers=timers):
+                # Twice after an epoch of its own, twice within the first that it makes.
+                if event["event"] == ("epoch" if kill % 2 else "step") and not timers:
+                    timers.append(threading.Timer(moments.uniform(0, 0.9 * seconds), process.kill))
+                    timers[0].start()
+
+            assert wait(process, killed.log, see).kind == "killed", "the run was over too early"
+    with start(command_of(killed)) as process:
+        assert wait(process, killed.log).kind == "done"
+    assert outcome(read_record(killed.record)) == outcome(reference)
 
 
 def test_workers_that_are_killed_again_and_again_leave_one_good_record_per_run(generated_images, tmp_path):
