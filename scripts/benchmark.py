@@ -38,6 +38,12 @@ def main():
         help="what to time (default: all but clip, which times log-mel of one clip in this process)",
     )
     parser.add_argument("--family", nargs="+", choices=tuple(FAMILIES), default=tuple(FAMILIES), help="default: all")
+    parser.add_argument(
+        "--config",
+        type=Path,
+        help="time the networks of this experiment, with its input, instead of the families: those of a skeleton in "
+        "turns, as multiples of the first of them",
+    )
     parser.add_argument("--runtime", nargs="+", choices=RUNTIMES, default=["tensorflow"], help="default: tensorflow")
     parser.add_argument("--device", choices=DEVICES, default="cpu", help="where networks run (default: cpu)")
     parser.add_argument("--loaded", action="store_true", help="keep another core busy while inference is timed")
@@ -55,13 +61,15 @@ def main():
     if options.loaded and len(cores) < 2:
         raise InputError("--loaded needs a second processor core, and this process may use one only.")
     print(f"{processor()}, {os.cpu_count()} cores")
-    if "inference" in options.part:
+    if options.config:
+        _experiment(options, cores)
+    elif "inference" in options.part:
         core = None if options.device == "gpu" else cores[0]
         loaded_core = cores[-1] if options.loaded else None
         for runtime in options.runtime:
             work = Workload(runtime=runtime, device=options.device, input_shape=ASC_INPUT, core=core)
             _networks(options, work, rounds=TURNS, calls=max(1, options.rounds // TURNS), loaded_core=loaded_core)
-    if "training" in options.part:
+    if "training" in options.part and not options.config:
         for runtime in options.runtime:
             if runtime not in BACKENDS:
                 print(f"\n{runtime} does not train.")
@@ -85,39 +93,85 @@ def main():
         _sweep(max(3, options.rounds // 5))
 
 
+def _experiment(options, cores):
+    """Time the networks of the experiment of `--config`."""
+    from compactnet.experiments.config import load_experiment
+    from compactnet.processes import BACKENDS
+    from compactnet.schema import Workload
+
+    experiment = load_experiment(options.config)
+    families = {}
+    for network in experiment.networks:
+        families.setdefault(network.skeleton.kind, {})[network.name] = network
+    shape = experiment.data.network_input_shape
+    for runtime in options.runtime:
+        if "inference" in options.part:
+            core = None if options.device == "gpu" else cores[0]
+            work = Workload(runtime=runtime, device=options.device, input_shape=shape, core=core)
+            _announce(options, work)
+            for specs in families.values():
+                _family(options, specs, work, rounds=TURNS, calls=max(1, options.rounds // TURNS))
+        if "training" in options.part and runtime in BACKENDS:
+            work = Workload(
+                kind="training",
+                runtime=runtime,
+                device=options.device,
+                input_shape=shape,
+                batch_size=experiment.training.batch_size,
+                threads=len(cores),
+            )
+            _announce(options, work)
+            for specs in families.values():
+                _family(options, specs, work, rounds=3, calls=5)
+
+
 def _networks(options, work, **arguments):
     """Time the networks of each family together with their baseline, write the records and print the results."""
+    from compactnet.measure.speed_records import FAMILIES
+
+    _announce(options, work)
+    for baseline in options.family:
+        _family(options, _specs([baseline, *FAMILIES[baseline]], work.input_shape), work, **arguments)
+
+
+def _announce(options, work):
     from compactnet.checks import format_shape
     from compactnet.files import check_writable
-    from compactnet.measure.benchmark import benchmark
-    from compactnet.measure.speed_records import FAMILIES, describe_machine, read_speed_records, write_speed_record
-    from compactnet.report.published import published_speeds
+    from compactnet.measure.speed_records import read_speed_records
     from compactnet.schema import SPEED
 
     check_writable(options.results / "records" / SPEED)
     read_speed_records(options.results)  # a damaged record is reported now, not after the benchmark
-    paper = published_speeds(ROOT / "results" / "paper")
     shape = format_shape(work.input_shape)
     print(f"\n{work.kind}, {work.runtime}, {work.device}, batch {work.batch_size}, {shape}:", flush=True)
-    for baseline in options.family:
-        record = benchmark(_specs([baseline, *FAMILIES[baseline]], work.input_shape), work, **arguments)
-        write_speed_record(options.results, record)
-        load = "" if record.load_before is None else f"; load before: {record.load_before}"
-        print(f"  {describe_machine(record)}{load}")
-        reference = record.networks[0]
-        for timings in record.networks:
-            low, middle, high = (1e3 * seconds for seconds in timings.quartiles)
-            speedup, least, most = timings.speedup(reference)
-            line = (
-                f"  {timings.network}: {middle:.1f} ms ({low:.1f}-{high:.1f}), "
-                f"{1e3 * work.batch_size / middle:.2f} samples/s, {speedup:.2f}x as fast as {baseline} "
-                f"({least:.2f}-{most:.2f}); FLOPs {reference.flops / timings.flops:.2f}x"
-            )
-            if work.kind == "inference" and timings.network in paper:
-                line += f", paper {paper[timings.network][work.device] / paper[baseline][work.device]:.2f}x"
-            if work.kind == "training" and timings.peak_bytes:
-                line += f", peak memory {timings.peak_bytes / 1e6:,.0f} MB"
-            print(line, flush=True)
+
+
+def _family(options, specs, work, **arguments):
+    """Time networks in turns, the first as the baseline, write the record and print the results."""
+    from compactnet.measure.benchmark import benchmark
+    from compactnet.measure.speed_records import describe_machine, write_speed_record
+    from compactnet.report.published import published_speeds
+
+    paper = published_speeds(ROOT / "results" / "paper")
+    record = benchmark(specs, work, **arguments)
+    write_speed_record(options.results, record)
+    load = "" if record.load_before is None else f"; load before: {record.load_before}"
+    print(f"  {describe_machine(record)}{load}")
+    reference = record.networks[0]
+    baseline = reference.network
+    for timings in record.networks:
+        low, middle, high = (1e3 * seconds for seconds in timings.quartiles)
+        speedup, least, most = timings.speedup(reference)
+        line = (
+            f"  {timings.network}: {middle:.1f} ms ({low:.1f}-{high:.1f}), "
+            f"{1e3 * work.batch_size / middle:.2f} samples/s, {speedup:.2f}x as fast as {baseline} "
+            f"({least:.2f}-{most:.2f}); FLOPs {reference.flops / timings.flops:.2f}x"
+        )
+        if work.kind == "inference" and {timings.network, baseline} <= paper.keys():
+            line += f", paper {paper[timings.network][work.device] / paper[baseline][work.device]:.2f}x"
+        if work.kind == "training" and timings.peak_bytes:
+            line += f", peak memory {timings.peak_bytes / 1e6:,.0f} MB"
+        print(line, flush=True)
 
 
 def _specs(names, input_shape):
@@ -134,10 +188,10 @@ def _specs(names, input_shape):
 def _write_report(folder):
     from compactnet.report.figures import write_figures
     from compactnet.report.sources import repository_sources
-    from compactnet.report.tables import PAPER_TABLES, speed_inference, speed_training, write_tables
+    from compactnet.report.tables import PAPER_TABLES, rivals, speed_inference, speed_training, write_tables
 
     sources = repository_sources(ROOT, folder)
-    tables = (PAPER_TABLES["table1"], PAPER_TABLES["table2"], speed_inference, speed_training)
+    tables = (PAPER_TABLES["table1"], PAPER_TABLES["table2"], rivals, speed_inference, speed_training)
     for name in write_tables(folder, sources, tables):
         print(f"{folder / name}.csv, .md")
     for name in write_figures(folder, sources):

@@ -11,6 +11,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def main():
+    from compactnet.report.choosing import fill_choosing
     from compactnet.report.readme import fill_readme
     from compactnet.report.sources import repository_sources
     from compactnet.report.tables import write_tables
@@ -24,6 +25,7 @@ def main():
         print(f"{options.results / name}.csv, .md")
     if options.results.resolve() == ROOT / "results":
         fill_readme(ROOT / "README.md", sources)
+        fill_choosing(ROOT / "docs" / "choosing.md", sources)
         sources.counts.save()
 
 

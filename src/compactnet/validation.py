@@ -58,6 +58,14 @@ Number = Annotated[float, BeforeValidator(_number_from_text), Field(allow_inf_na
 Count = Annotated[int, Field(ge=1, strict=True)]
 
 
+def added(kind, default):
+    """Return the type of a field that models got after records of them were written.
+
+    At its default it is left out of the JSON, so that the hashes in older records stay true.
+    """
+    return Annotated[kind, Field(exclude_if=lambda value: value == default)]
+
+
 def validate(model_class, content, source):
     """Return `content`, plain data, as an instance of a model.
 

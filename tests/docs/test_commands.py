@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from compactnet.data.synthetic import generate_cifar10, generate_events
+from compactnet.measure.speed_records import read_speed_records
 from compactnet.schema import Environment, SpeedRecord
 from tests.docs.pages import ROOT, blocks, page_name
 from tests.scripts.calls import call
@@ -54,6 +55,7 @@ class Here:
 DOWNLOAD = "tests/data/test_download.py::test_archives_fill_one_folder_and_those_unpacked_are_skipped"
 SLURM = "tests/experiments/test_interruptions.py::test_slurm_gives_the_same_records_and_a_requeued_job_continues"
 BENCHMARK = "tests/docs/test_commands.py::test_a_benchmark_of_training_writes_its_records"
+CONFIG_BENCHMARK = "tests/docs/test_commands.py::test_a_benchmark_of_an_experiment_times_the_networks_of_each_skeleton"
 SAMPLE = InCi(("make reproduce-sample",))
 IMAGES = {"CONFIG": "{configs}/ic.yaml", "DATA": "{data}", "RESULTS": "{results}"}
 EVENTS = {**IMAGES, "CONFIG": "{configs}/sed.yaml"}
@@ -124,6 +126,16 @@ COVERAGE = {
         written=("records/grouping/compact_vgg_sum_c2-*.json",),
         printed="1 runs trained",
     ),
+    # docs/choosing.md
+    "make reproduce-ic CONFIG=configs/rivals-ic.yaml "
+    'ARGS="--only mobilenet_sum_c4 mobilenet_separable --set training.epochs=3"': Here(
+        {"DATA": "{data}", "RESULTS": "{results}"},
+        replaced=(("training.epochs=3", "training.epochs=1 --set data.generated=true --seeds 1"),),
+        written=("records/rivals-ic/mobilenet_separable-*.json",),
+        printed="2 runs trained",
+    ),
+    'make benchmark ARGS="--config configs/rivals-ic.yaml --part inference training '
+    '--runtime tensorflow litert onnxruntime"': Elsewhere("scripts/benchmark.py", CONFIG_BENCHMARK),
     # docs/results.md
     'make reproduce-sed ARGS="--only compact_vgg_sum_c2 --seeds 1 --keep-weights"': Here(
         EVENTS, written=("weights/sed/compact_vgg_sum_c2-*.npz",), printed="1 runs trained"
@@ -278,8 +290,9 @@ def shell(command, environment, variables, workplace=None):
     return ended.stdout
 
 
-def test_a_benchmark_of_training_writes_its_records(tmp_path, monkeypatch):
-    """The script on invented times; tests/measure/test_benchmark.py times a real training step."""
+@pytest.fixture
+def invented_times(monkeypatch):
+    """Let the script write records of invented times; tests/measure/test_benchmark.py times a real training step."""
 
     def invented(specs, work, **arguments):
         timings = [{"network": name, "flops": 1, "peak_bytes": 1, "seconds": [[0.1, 0.1]]} for name in specs]
@@ -295,7 +308,26 @@ def test_a_benchmark_of_training_writes_its_records(tmp_path, monkeypatch):
         )
 
     monkeypatch.setattr("compactnet.measure.benchmark.benchmark", invented)
+
+
+@pytest.mark.usefixtures("invented_times")
+def test_a_benchmark_of_training_writes_its_records(tmp_path):
     assert call("benchmark", "--part", "training", "--family", "vgg8", "--results", tmp_path) == 0
     shapes = {path.name.split("-")[1] for path in (tmp_path / "records" / "speed").glob("training-*.json")}
     assert shapes == {"128x512x1", "128x201x1", "32x32x3"}
     assert (tmp_path / "table1.md").is_file()
+
+
+@pytest.mark.usefixtures("invented_times")
+def test_a_benchmark_of_an_experiment_times_the_networks_of_each_skeleton(tmp_path):
+    config = ROOT / "configs" / "rivals-ic.yaml"
+    parts = ("--part", "inference", "training", "--runtime", "tensorflow", "litert")
+    assert call("benchmark", "--config", config, *parts, "--results", tmp_path) == 0
+    records = read_speed_records(tmp_path)
+    assert {(record.work.kind, record.work.runtime, record.networks[0].network) for record in records} == {
+        (*work, f"{skeleton}_sum_c4")
+        for work in (("inference", "tensorflow"), ("inference", "litert"), ("training", "tensorflow"))
+        for skeleton in ("mobilenet", "vgg")
+    }
+    assert all(len(record.networks) == 14 and record.work.input_shape == (32, 32, 3) for record in records)
+    assert "100.00" in (tmp_path / "rivals.md").read_text()

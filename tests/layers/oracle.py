@@ -11,7 +11,10 @@ def group_members(output_channel, compact_factor, groups, grouping):
 
 
 def forward(inputs, compact_factor, operation, grouping):
-    """Return O(n) for every position: Eq. (2) for "max", Eq. (4) with m = 1 for "sum" and m = C for "average"."""
+    """Return O(n) for every position: Eq. (2) for "max", Eq. (4) with m = 1 for "sum" and m = C for "average".
+
+    The control "first" is the first channel of the group.
+    """
     groups = inputs.shape[-1] // compact_factor
     outputs = np.zeros((*inputs.shape[:-1], groups), dtype=inputs.dtype)
     for position in np.ndindex(inputs.shape[:-1]):
@@ -19,6 +22,8 @@ def forward(inputs, compact_factor, operation, grouping):
             values = [inputs[(*position, k)] for k in group_members(n, compact_factor, groups, grouping)]
             if operation == "max":
                 outputs[(*position, n)] = max(values)
+            elif operation == "first":
+                outputs[(*position, n)] = values[0]
             else:
                 outputs[(*position, n)] = sum(values) / (1 if operation == "sum" else compact_factor)
     return outputs
@@ -38,6 +43,8 @@ def gradient(inputs, upstream, compact_factor, operation, grouping):
                 values = [inputs[(*position, k)] for k in members]
                 winner = members[values.index(max(values))]
                 result[(*position, winner)] += upstream[(*position, n)]
+            elif operation == "first":
+                result[(*position, members[0])] += upstream[(*position, n)]
             else:
                 for k in members:
                     result[(*position, k)] += upstream[(*position, n)] / (1 if operation == "sum" else compact_factor)

@@ -11,7 +11,56 @@ from compactnet import layers
 
 # For each layer, a value of every constructor argument, none of them the default (but for the only data format). Values
 # of the same kind differ from each other, so that no two can be mixed up.
+KERNEL = {
+    "kernel_initializer": initializers.Constant(1),
+    "kernel_regularizer": regularizers.L1(0.1),
+    "kernel_constraint": constraints.MaxNorm(1),
+    "data_format": "channels_last",
+}
+SPATIAL = {"strides": (2, 1), **KERNEL}
 ARGUMENTS = {
+    layers.ChannelScale: {"scale_initializer": initializers.Constant(2), "data_format": "channels_last"},
+    layers.ChannelwiseConv: {"kernel_size": 5, "filters": 2, "strides": 3, **KERNEL},
+    layers.ConvolutionalClassifier: {"classes": 3, "activation": keras.activations.softmax, **KERNEL},
+    layers.DecoupledConv2D: {"filters": 6, "kernel_size": (3, 5), "depth": 2, "padding": "same", **SPATIAL},
+    layers.FactorizedConv2D: {
+        "filters": 6,
+        "kernel_size": (3, 5),
+        "fraction": 0.5,
+        "rank": 4,
+        "padding": "same",
+        "use_bias": False,
+        **SPATIAL,
+    },
+    layers.GhostConv2D: {
+        "filters": 6,
+        "kernel_size": (3, 5),
+        "ratio": 3,
+        "depthwise_kernel_size": (5, 7),
+        "padding": "same",
+        "activation": keras.activations.tanh,
+        "momentum": 0.9,
+        "epsilon": 0.01,
+        **SPATIAL,
+    },
+    layers.MaxFeatureMapConv2D: {
+        "filters": 6,
+        "kernel_size": (3, 5),
+        "padding": "same",
+        "use_bias": False,
+        **SPATIAL,
+    },
+    layers.PartialConv2D: {"kernel_size": (3, 5), "ratio": 2, "padding": "same", "use_bias": False, **SPATIAL},
+    layers.SlimConv2D: {
+        "kernel_size": (3, 5),
+        "folds": 4,
+        "padding": "valid",
+        "reduction": 8,
+        "activation": keras.activations.tanh,
+        "momentum": 0.9,
+        "epsilon": 0.01,
+        **SPATIAL,
+    },
     layers.ChannelShuffle: {"groups": 3, "data_format": "channels_last"},
     layers.CompactConv2D: {
         "filters": 6,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from compactnet.errors import InputError
-from compactnet.measure.speed_records import FAMILIES, newest, read_speed_records, write_speed_record
+from compactnet.measure.speed_records import FAMILIES, PAPER_WORK, newest, read_speed_records, write_speed_record
 from compactnet.networks import CATALOGUE
 from tests.report.factories import speed_record
 
@@ -64,6 +64,6 @@ def test_every_family_is_in_the_catalogue():
 
 def test_the_newest_record_of_the_papers_work_is_found():
     records = [speed_record("vgg8"), speed_record("vgg8", "2020-01-02", scale=2), speed_record("vgg8", threads=2)]
-    assert newest(records, "vgg8", "tensorflow", "cpu") is records[1]
-    assert newest(records, "resnet50", "tensorflow", "cpu") is None
-    assert newest(records, "vgg8", "jax", "cpu") is None
+    assert newest(records, "vgg8", runtime="tensorflow", device="cpu", **PAPER_WORK) is records[1]
+    assert newest(records, "resnet50", runtime="tensorflow", device="cpu", **PAPER_WORK) is None
+    assert newest(records, "vgg8", runtime="jax", device="cpu", **PAPER_WORK) is None

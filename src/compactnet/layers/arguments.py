@@ -2,7 +2,9 @@
 
 import keras
 
-OPERATIONS = ("sum", "max", "average")
+from compactnet.checks import check_integer
+
+OPERATIONS = ("sum", "max", "average", "first")
 GROUPINGS = ("adjacent", "strided")
 
 
@@ -20,6 +22,18 @@ def check_data_format(value):
             f"keras.layers.Permute. Received: data_format={data_format!r}{source}"
         )
     return data_format
+
+
+def check_pair(argument, value):
+    """Return an integer, or a pair of integers, of at least 1 as a pair.
+
+    Raises:
+        ValueError: It is something else.
+    """
+    values = tuple(value) if isinstance(value, list | tuple) else (value, value)
+    if len(values) != 2:
+        raise ValueError(f"`{argument}` must be an integer or a pair of integers. Received: {argument}={value!r}")
+    return tuple(check_integer(argument, extent) for extent in values)
 
 
 def check_divides(argument, value, channels):
@@ -45,3 +59,17 @@ def check_divides(argument, value, channels):
             f"{channels} channels; its divisors are {divisors}."
         )
     return channels // value
+
+
+def convolved_extents(extents, kernel_size, strides, padding):
+    """Return the height and width after a convolution; an unknown one stays unknown.
+
+    Args:
+        extents: Height and width, None where unknown.
+        kernel_size: Pair of integers.
+        strides: Pair of integers.
+        padding: "valid" or "same".
+    """
+    lost = (0, 0) if padding == "same" else tuple(size - 1 for size in kernel_size)
+    pairs = zip(extents, lost, strides, strict=True)
+    return tuple(None if extent is None else -((out - extent) // stride) for extent, out, stride in pairs)

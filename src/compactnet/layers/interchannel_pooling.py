@@ -11,7 +11,8 @@ from compactnet.layers.arguments import GROUPINGS, OPERATIONS, check_data_format
 
 @keras.saving.register_keras_serializable(package="compactnet")
 class InterchannelPooling(keras.layers.Layer):
-    """Reduces every group of C channels to one channel: their sum, maximum or average. It has no weights.
+    """Reduces every group of C channels to one channel: their sum, maximum or average, or the first of them. It has no
+    weights.
 
     With `grouping="adjacent"`, output channel n reduces the input channels nC to (n+1)C-1, as in Eq. (1) of the paper.
     With `grouping="strided"`, it reduces the channels n, n+N', n+2N', ..., where N' = N/C is the number of output
@@ -24,7 +25,9 @@ class InterchannelPooling(keras.layers.Layer):
     Args:
         compact_factor: Integer C of at least 1, the number of channels per group. It must divide the channel count. 1
             leaves the input unchanged.
-        operation: "sum" (Eq. 4 with m = 1), "max" (Eq. 2) or "average" (Eq. 4 with m = C).
+        operation: "sum" (Eq. 4 with m = 1), "max" (Eq. 2) or "average" (Eq. 4 with m = C); or "first", which keeps the
+            first channel of a group and drops the others. The paper does not have "first": it is a control that tells
+            what the operation adds to the smaller 1x1 convolution after it.
         grouping: "adjacent" (Eq. 1) or "strided".
         data_format: "channels_last" or None. "channels_first" is not supported.
         **kwargs: Keyword arguments of `keras.layers.Layer`, such as `name` and `dtype`.
@@ -68,6 +71,8 @@ class InterchannelPooling(keras.layers.Layer):
             return inputs
         factor = self.compact_factor
         groups = inputs.shape[-1] // factor
+        if self.operation == "first":
+            return inputs[..., :groups] if self.grouping == "strided" else inputs[..., ::factor]
         outer = ops.shape(inputs)[:-1]
         batch, positions = outer[0], math.prod(outer[1:])
         # One layout for both groupings, (batch, positions, C, N'): reducing a middle axis is contiguous and fast.

@@ -1,7 +1,7 @@
 """Complexity of models, and the arithmetic behind the paper's complexity columns."""
 
-from compactnet.measure.complexity import CONVENTION, Complexity, LayerComplexity, complexity
 from compactnet.measure.conventions import PUBLISHED_CONVENTION, published_mflops
+from compactnet.networks.complexity import CONVENTION, Complexity, LayerComplexity, complexity
 
 __all__ = [
     "CONVENTION",

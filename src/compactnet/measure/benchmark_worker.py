@@ -12,9 +12,9 @@ import psutil
 
 from compactnet import environment
 from compactnet.errors import InputError
-from compactnet.measure.complexity import complexity
 from compactnet.measure.runtimes import PACKAGES, accelerator, accelerator_peak_bytes, inference_call, training_call
 from compactnet.networks import build
+from compactnet.networks.complexity import complexity
 from compactnet.processes import output_channel
 
 WARM_UP_CALLS = MappingProxyType({"inference": 5, "training": 2})

@@ -10,8 +10,8 @@ from tqdm import tqdm
 from compactnet.checks import format_shape
 from compactnet.errors import InputError
 from compactnet.files import write_text
-from compactnet.measure.complexity import CONVENTION, complexity
 from compactnet.networks import build
+from compactnet.networks.complexity import CONVENTION, complexity
 from compactnet.schema import hash_json
 
 CLASSES = 10

@@ -6,7 +6,7 @@ from types import MappingProxyType
 from compactnet.checks import format_shape
 from compactnet.files import write_text
 from compactnet.measure.conventions import ASC_INPUT
-from compactnet.schema import SPEED, SpeedRecord, Workload, hash_json
+from compactnet.schema import SPEED, SpeedRecord, hash_json
 from compactnet.validation import read_json
 
 FAMILIES = MappingProxyType(
@@ -32,6 +32,10 @@ FAMILIES = MappingProxyType(
     }
 )
 """{baseline: other networks} of Tables I and II and Fig. 4; speeds are multiples of the baseline's."""
+
+
+PAPER_WORK = MappingProxyType({"kind": "inference", "input_shape": ASC_INPUT, "batch_size": 1, "threads": 1})
+"""What the paper timed: fields of a `Workload`, but for the runtime and the device."""
 
 
 def write_speed_record(folder, record: SpeedRecord):
@@ -65,24 +69,20 @@ def read_speed_records(folder):
     return sorted(records, key=lambda record: record.finished)
 
 
-def newest(records, baseline, runtime, device):
-    """Return the newest record of the paper's measurement, or None.
-
-    That is inference of one sample of 128x512x1 on one thread, on an idle machine.
+def newest(records, baseline, **work):
+    """Return the newest record on an idle machine of a baseline's networks, or None.
 
     Args:
         records: What `read_speed_records` returns.
         baseline: Name of the record's first network.
-        runtime: Runtime, see `Workload`.
-        device: "cpu" or "gpu".
+        **work: Fields of its `Workload`.
     """
-    wanted = Workload(runtime=runtime, device=device, input_shape=ASC_INPUT)
     found = [
         record
         for record in records
         if record.loaded_core is None
         and record.networks[0].network == baseline
-        and record.work.model_copy(update={"core": None}) == wanted
+        and all(getattr(record.work, name) == value for name, value in work.items())
     ]
     return found[-1] if found else None
 

@@ -1,17 +1,19 @@
-"""The paper's networks by name, in the order of its tables."""
+"""Networks by name: the paper's in the order of its tables, then those that squeeze channels in other ways."""
 
 from types import MappingProxyType
 
-from compactnet.networks.convolutions import Compact, Separable, Standard
+from compactnet.networks.channelnet import ChannelNet
+from compactnet.networks.convolutions import Compact, Separable, Slim, Standard
 from compactnet.networks.mobilenet import MobileNetV1
 from compactnet.networks.mobilenet_v2 import MobileNetV2
-from compactnet.networks.resnet import ResNet50
+from compactnet.networks.resnet import ResNet50, ResNet101
 from compactnet.networks.shufflenet import ShuffleNetV1, ShuffleNetV2
 from compactnet.networks.spec import NetworkSpec
 from compactnet.networks.vgg import VGG8
 
 OPERATION_LETTERS = {"sum": "S", "max": "M", "average": "A"}
 COMPACT_FACTORS = (2, 4, 8)
+SLIM_RESNET = {"use_bias": False, "strides_in": "convolution", "stem_padding": "same"}
 
 
 def _network(title, skeleton, convolution=Separable()):  # noqa: B008  frozen
@@ -48,5 +50,11 @@ CATALOGUE = MappingProxyType(
         "shufflenet_v2_200": _network("ShuffleNet v2 2x", ShuffleNetV2(width=2.0)),
         "shufflenet_v2_100": _network("ShuffleNet v2 1x", ShuffleNetV2(width=1.0)),
         "shufflenet_v2_050": _network("ShuffleNet v2 0.5x", ShuffleNetV2(width=0.5)),
+        "slim_resnet50_k43": _network("Sc-ResNet-50 (k=4/3)", ResNet50(**SLIM_RESNET), Slim(folds=2)),
+        "slim_resnet50_k83": _network("Sc-ResNet-50 (k=8/3)", ResNet50(**SLIM_RESNET), Slim(folds=4)),
+        "slim_resnet101_k43": _network("Sc-ResNet-101 (k=4/3)", ResNet101(**SLIM_RESNET), Slim(folds=2)),
+        "channelnet_v1": _network("ChannelNet-v1", ChannelNet(version=1)),
+        "channelnet_v2": _network("ChannelNet-v2", ChannelNet(version=2)),
+        "channelnet_v3": _network("ChannelNet-v3", ChannelNet(version=3)),
     }
 )

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 
 from compactnet.errors import InputError
-from compactnet.layers import InterchannelPooling
+from compactnet.layers import ChannelScale, ChannelwiseConv, ConvolutionalClassifier, InterchannelPooling
 from compactnet.networks.graph import flatten, nodes
 
 CONVENTION = "2 x MACs of convolutions + interchannel operations"
@@ -36,6 +36,8 @@ UNCOUNTED = (
     keras.layers.PReLU,
     keras.layers.Embedding,
     keras.layers.Dense,
+    ChannelScale,
+    ConvolutionalClassifier,
 )
 """Layers with weights that the convention leaves out on purpose; any other without a formula is reported."""
 
@@ -106,8 +108,9 @@ def complexity(model, count_dense=False):
         model: A functional `keras.Model` or built `keras.Sequential` whose input sizes are known but for the batch.
             Composite layers are opened, so their parts appear one by one; those that cannot be opened (recurrent
             layers, some wrappers) are named in `unknown`.
-        count_dense: Whether dense layers count as 2 x MACs too. The paper leaves its classifier out, which is its only
-            dense layer; networks with dense layers elsewhere may want them in.
+        count_dense: Whether dense layers, and the classification layer of ChannelNets, count as 2 x MACs too. The paper
+            leaves its classifier out, which is its only dense layer; networks with dense layers elsewhere may want them
+            in.
 
     Returns:
         A `Complexity`.
@@ -158,7 +161,7 @@ def _row(operation, inputs, outputs, count_dense, first):
 def _flops(layer, input_shape, output_shape, count_dense):
     """Return the FLOPs of one call on one sample, or None where the convention has no rule."""
     match layer:
-        case InterchannelPooling(compact_factor=1):
+        case InterchannelPooling(compact_factor=1) | InterchannelPooling(operation="first"):
             return 0
         case InterchannelPooling(operation="average"):
             return layer.compact_factor * math.prod(output_shape)
@@ -181,8 +184,12 @@ def _flops(layer, input_shape, output_shape, count_dense):
             | keras.layers.DepthwiseConv2D()
         ):
             return 2 * _positions(layer, output_shape) * math.prod(layer.kernel.shape)
+        case ChannelwiseConv():
+            return 2 * layer.kernel_size * math.prod(output_shape)
         case keras.layers.Dense() if count_dense:
             return 2 * math.prod(output_shape) * input_shape[-1]
+        case ConvolutionalClassifier() if count_dense:
+            return 2 * math.prod(layer.kernel.shape) * layer.classes
         case _ if isinstance(layer, UNCOUNTED):
             return 0
     return None

@@ -4,17 +4,18 @@ from typing import Annotated
 
 from pydantic import Field, SerializeAsAny
 
+from compactnet.networks.channelnet import ChannelNet
 from compactnet.networks.convolutions import AnyConvolution, or_instance_of
 from compactnet.networks.mobilenet import MobileNetV1
 from compactnet.networks.mobilenet_v2 import MobileNetV2
-from compactnet.networks.resnet import ResNet50
+from compactnet.networks.resnet import ResNet50, ResNet101
 from compactnet.networks.shufflenet import ShuffleNetV1, ShuffleNetV2
 from compactnet.networks.skeleton import Skeleton
 from compactnet.networks.vgg import VGG8
 from compactnet.validation import StrictModel
 
 AnySkeleton = Annotated[
-    SerializeAsAny[VGG8 | ResNet50 | MobileNetV1 | MobileNetV2 | ShuffleNetV1 | ShuffleNetV2],
+    SerializeAsAny[VGG8 | ResNet50 | ResNet101 | MobileNetV1 | MobileNetV2 | ShuffleNetV1 | ShuffleNetV2 | ChannelNet],
     Field(discriminator="kind"),
     or_instance_of(Skeleton),
 ]

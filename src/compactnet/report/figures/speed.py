@@ -2,7 +2,7 @@
 
 from matplotlib.lines import Line2D
 
-from compactnet.measure.speed_records import FAMILIES, describe_machine, newest
+from compactnet.measure.speed_records import FAMILIES, PAPER_WORK, describe_machine, newest
 from compactnet.report import published
 from compactnet.report.comparison import accuracy
 from compactnet.report.figures.style import NETWORKS, new_figure
@@ -56,7 +56,8 @@ SPEEDS = (5, 10, 20, 50, 100, 200, 500, 1000)
 def _speed_records(sources):
     """Return {(device, runtime): the speed record shown}."""
     found = {
-        (device, runtime): newest(sources.speed_records, BASELINE, runtime, device) for device, runtime in INFERENCE
+        (device, runtime): newest(sources.speed_records, BASELINE, runtime=runtime, device=device, **PAPER_WORK)
+        for device, runtime in INFERENCE
     }
     return {where: record for where, record in found.items() if record is not None}
 

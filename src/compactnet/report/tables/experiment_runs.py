@@ -6,6 +6,7 @@ from compactnet.report import published
 from compactnet.report.columns import Column, Table
 from compactnet.report.sources import Sources
 from compactnet.report.tables.accuracy_columns import runs_done, samples_used
+from compactnet.report.tables.rivals import EXPERIMENTS as RIVALS
 from compactnet.report.tables.run_rows import ACCURACIES, accuracy_row, minutes_per_run
 
 COLUMNS = (
@@ -20,11 +21,15 @@ COLUMNS = (
 
 
 def experiment_runs(sources: Sources):
-    """Return a table for each experiment on real data.
+    """Return a table for each experiment on real data, but for those of the table `rivals`.
 
     Ablations show all their networks, experiments of the paper those that its table lacks and that have runs.
     """
-    return [_table(experiment, sources) for experiment in sources.experiments if not experiment.data.generated]
+    return [
+        _table(experiment, sources)
+        for experiment in sources.experiments
+        if not experiment.data.generated and experiment.name not in RIVALS
+    ]
 
 
 def _table(experiment, sources):

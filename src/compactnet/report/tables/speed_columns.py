@@ -5,7 +5,7 @@ from types import MappingProxyType
 from compactnet.measure.benchmark import DEVICES
 from compactnet.measure.conventions import ASC_INPUT
 from compactnet.measure.runtimes import RUNTIMES
-from compactnet.measure.speed_records import FAMILIES, describe_machine, newest
+from compactnet.measure.speed_records import FAMILIES, PAPER_WORK, describe_machine, newest
 from compactnet.networks import CATALOGUE
 from compactnet.processes import BACKENDS
 from compactnet.report import published
@@ -71,7 +71,10 @@ def add_speeds(rows, sources):
     }
     columns, sections = [flops_ratio, *(column for pair in paper.values() for column in pair)], []
     for device, runtime in INFERENCE:
-        records = {baseline: newest(sources.speed_records, baseline, runtime, device) for baseline in FAMILIES}
+        records = {
+            baseline: newest(sources.speed_records, baseline, runtime=runtime, device=device, **PAPER_WORK)
+            for baseline in FAMILIES
+        }
         if not any(records[BASELINES[row["network"]]] for row in rows):
             continue
         prefix = f"{runtime}_{device}"

@@ -1,0 +1,79 @@
+"""Accuracy against measured time, for kinds of convolution at equal FLOPs."""
+
+from compactnet.report.figures.style import new_figure
+from compactnet.report.tables.rivals import RUNTIMES, rivals
+
+COMPACT, CONTROL, OTHER = "#D55E00", "#0072B2", "0.35"
+"""Colours of the paper's networks, the controls for its claim, and other papers' networks."""
+
+CONTROLS = ("first", "learned_squeeze", "separable", "standard")
+
+
+def figure_rivals(sources):
+    """Return the figure, a panel for each experiment and runtime, or None without networks that have time and
+    accuracy."""
+    rows = rivals(sources).rows
+    names = {
+        experiment: [
+            runtime
+            for runtime in RUNTIMES
+            if any(_has_both(row, runtime) for row in rows if row["experiment"] == experiment)
+        ]
+        for experiment in dict.fromkeys(row["experiment"] for row in rows)
+    }
+    names = {experiment: runtimes for experiment, runtimes in names.items() if runtimes}
+    if not names:
+        return None
+    width = max(len(runtimes) for runtimes in names.values())
+    figure = new_figure(5.0 * width, 5.0 * len(names))
+    panels = figure.subplots(len(names), width, squeeze=False)
+    for (experiment, runtimes), line in zip(names.items(), panels, strict=True):
+        for panel, runtime in zip(line, runtimes, strict=False):
+            found = [row for row in rows if row["experiment"] == experiment and _has_both(row, runtime)]
+            _panel(panel, runtime, found)
+            panel.set_title(f"{experiment}, {RUNTIMES[runtime]}, {found[0]['epochs']} epochs", fontsize=9)
+        for panel in line[len(runtimes) :]:
+            panel.set_axis_off()
+    return figure
+
+
+def _has_both(row, runtime):
+    return row.get(f"{runtime}_ms") is not None and row.get("accuracy_percent") is not None
+
+
+def _panel(panel, runtime, rows):
+    points = {row["network"]: (row[f"{runtime}_ms"], row["accuracy_percent"]) for row in rows}
+    for row in rows:
+        time, accuracy = points[row["network"]]
+        panel.errorbar(
+            time, accuracy, yerr=row["std"] or 0, fmt="o", color=_colour(row["network"]), markersize=5, capsize=2
+        )
+        label = row["model"].partition(", ")[2] or row["model"]
+        panel.annotate(label, (time, accuracy), xytext=(4, 4), textcoords="offset points", fontsize=7)
+    front = pareto_front(points)
+    panel.plot(*zip(*[points[name] for name in front], strict=True), "--", color="0.6", linewidth=1, zorder=0)
+    panel.set(xscale="log", xlabel="milliseconds per sample", ylabel="test accuracy (%)")
+    panel.xaxis.set_major_formatter("{x:g}")
+    panel.xaxis.set_minor_formatter("{x:.2g}")
+    panel.tick_params(axis="x", which="both", labelsize=7)
+    panel.grid(alpha=0.3)
+
+
+def pareto_front(points):
+    """Return the names of points that no other beats in both time and accuracy, the fastest first.
+
+    Args:
+        points: {name: (time, accuracy)}.
+    """
+    front, best = [], float("-inf")
+    for name in sorted(points, key=lambda name: (points[name][0], -points[name][1])):
+        if points[name][1] > best:
+            front.append(name)
+            best = points[name][1]
+    return front
+
+
+def _colour(network):
+    if any(f"_{name}" in network for name in CONTROLS):
+        return CONTROL
+    return COMPACT if network.endswith(("sum_c4", "max_c4")) else OTHER

@@ -1,0 +1,135 @@
+"""The compact convolution and other convolutions that squeeze channels, at equal FLOPs."""
+
+from types import MappingProxyType
+
+from compactnet.measure import CONVENTION
+from compactnet.measure.speed_records import describe_machine, newest
+from compactnet.report.columns import Column, Section, Table
+from compactnet.report.comparison import accuracy, difference
+from compactnet.report.sources import Sources
+from compactnet.report.tables.accuracy_columns import samples_used
+
+EXPERIMENTS = ("rivals-ic", "rivals-sed")
+RUNTIMES = MappingProxyType({"tensorflow": "TensorFlow", "litert": "LiteRT", "onnxruntime": "ONNX Runtime"})
+STEP = "training_step_ms"
+
+EXPERIMENT = Column("experiment", "experiment")
+MODEL = Column("model", "network")
+DIFFERENCE = (
+    Column("difference", "difference from the first", ".2f"),
+    Column("difference_low", "from", ".2f"),
+    Column("difference_high", "to", ".2f"),
+)
+ACCURACY = (
+    Column("epochs", "epochs", "d"),
+    Column("runs", "runs", "d"),
+    Column("accuracy_percent", "accuracy, %", ".2f", link="records"),
+    Column("std", "std", ".2f"),
+    *DIFFERENCE,
+)
+SIZE = (
+    Column("parameters", "parameters", "d"),
+    Column("mflops", "MFLOPs", ".2f"),
+    Column("peak_activations_kb", "peak activations, kB", ".0f"),
+)
+TIMES = (
+    *(Column(f"{runtime}_ms", f"{title}, ms", ".2f", link=f"{runtime}_record") for runtime, title in RUNTIMES.items()),
+    Column(STEP, "training step, ms", ".1f", link="training_record"),
+)
+COLUMNS = (
+    EXPERIMENT,
+    Column("network", "name"),
+    MODEL,
+    *SIZE,
+    *TIMES,
+    *ACCURACY,
+    Column("samples", "samples"),
+    Column("machine", "machine"),
+)
+NOTE = (
+    "Networks with the FLOPs of the first on each skeleton: narrower, where their convolution is dearer. Parameters, "
+    f"MFLOPs (*{CONVENTION}*) and peak activations of one sample are counted. Times are medians of one sample on one "
+    "processor thread after a plain conversion, and of a training step of 32 samples on all threads of TensorFlow; "
+    "they are comparable within a column. Accuracies are test accuracies after the last epoch, of runs that follow "
+    "the config or, where there are none, of the longest shorter runs on all data: *epochs* says which. The "
+    "difference from the first network has a 95 % confidence interval by Welch."
+)
+
+
+def rivals(sources: Sources):
+    """Return the table of all experiments that compare kinds of convolution at equal FLOPs."""
+    experiments = [experiment for experiment in sources.experiments if experiment.name in EXPERIMENTS]
+    rows = [row for experiment in experiments for row in _rows(experiment, sources)]
+    shown = Section("", (EXPERIMENT, MODEL, *SIZE, *TIMES, *ACCURACY))
+    return Table("rivals", "Kinds of convolution at equal FLOPs", (NOTE,), COLUMNS, rows, (shown,))
+
+
+def _rows(experiment, sources):
+    shape = experiment.data.network_input_shape
+    sources.counts.prepare([(network.name, network, shape) for network in experiment.networks])
+    first = {}
+    for network in experiment.networks:
+        baseline = first.setdefault(network.skeleton.kind, network)
+        count = sources.counts.get(network.name, network, shape)
+        row = {
+            "experiment": experiment.name,
+            "network": network.name,
+            "model": network.title,
+            "parameters": count.params,
+            "mflops": count.mflops,
+            "peak_activations_kb": count.peak_activation_bytes / 1e3,
+        }
+        row |= _times(experiment, baseline.name, network.name, sources)
+        yield row | _accuracy(experiment, baseline.name, network.name, sources)
+
+
+def _times(experiment, baseline, network, sources):
+    shape = experiment.data.network_input_shape
+    works = {runtime: {"kind": "inference", "runtime": runtime, "threads": 1, "batch_size": 1} for runtime in RUNTIMES}
+    works["training"] = {"kind": "training", "runtime": "tensorflow"}
+    values = {}
+    for name, work in works.items():
+        record = newest(sources.speed_records, baseline, device="cpu", input_shape=shape, **work)
+        timings = record and record.timings(network)
+        if timings:
+            values[STEP if name == "training" else f"{name}_ms"] = 1e3 * timings.quartiles[1]
+            values[f"{name}_record"] = record
+            values["machine"] = describe_machine(record)
+    return values
+
+
+def _accuracy(experiment, baseline, network, sources):
+    records, first = (_records(experiment, name, sources) for name in (network, baseline))
+    if not records:
+        return {}
+    ours = accuracy(records)
+    values = {
+        "epochs": records[0].run.training.epochs,
+        "runs": ours.runs,
+        "accuracy_percent": ours.mean,
+        "std": ours.std,
+        "samples": samples_used(records),
+        "records": records,
+    }
+    if network != baseline and first and first[0].run.training == records[0].run.training:
+        apart = difference(ours, accuracy(first))
+        values |= {"difference": apart.value, "difference_low": apart.low, "difference_high": apart.high}
+    return values
+
+
+def _records(experiment, network, sources):
+    """Return the records of a network that follow a config, or else those of its longest shorter runs on all data."""
+    members = sources.records_of(experiment.name, network)
+    if members:
+        return members
+    planned = {run.network.name: run for run in experiment.runs()}[network]
+    shorter = [
+        record
+        for record in sources.others
+        if record.run.experiment == experiment.name
+        and record.run.network == planned.network
+        and record.run.data == planned.data
+        and all(split.used == split.total for split in record.coverage.values())
+    ]
+    training = max((record.run.training for record in shorter), key=lambda training: training.epochs, default=None)
+    return [record for record in shorter if record.run.training == training]

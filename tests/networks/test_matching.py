@@ -1,0 +1,70 @@
+import pytest
+
+from compactnet.errors import InputError
+from compactnet.networks import (
+    CATALOGUE,
+    Compact,
+    MobileNetV1,
+    NetworkSpec,
+    Separable,
+    ShuffleNetV2,
+    Slim,
+    build,
+    matched_width,
+)
+from compactnet.networks.complexity import complexity
+
+SHAPE = (32, 32, 3)
+
+
+def flops_of(spec):
+    return complexity(build(spec, SHAPE)).flops
+
+
+def spec_of(convolution, **fields):
+    return NetworkSpec(title="MobileNet v1", skeleton=MobileNetV1(**fields), convolution=convolution)
+
+
+@pytest.mark.parametrize(("factor", "width"), [(4, 0.525), (8, 0.397)])
+def test_mobilenet_is_as_narrow_as_the_compact_network_is_cheap(factor, width):
+    target = flops_of(CATALOGUE[f"compact_mobilenet_sum_c{factor}"])
+    assert matched_width("mobilenet_v1_100", target, SHAPE) == width
+
+
+def test_the_width_gives_the_closest_flops_also_above_one():
+    target = 25e6
+    width = matched_width("mobilenet_v1_025", target, SHAPE)
+    assert width > 1
+    off = [abs(flops_of(spec_of(Separable(), width=width + step)) - target) for step in (-0.001, 0, 0.001)]
+    assert min(off) == off[1]
+
+
+def test_channels_stay_multiples_where_the_convolution_needs_them():
+    width = matched_width(spec_of(Slim(), channel_multiple=4), 5e6, SHAPE)
+    spec = spec_of(Slim(), channel_multiple=4, width=width)
+    assert flops_of(spec) == pytest.approx(5e6, rel=0.05)
+    assert all(spec.skeleton.channels(filters) % 4 == 0 for filters in (32, 64, 128, 256, 512, 1024))
+
+
+@pytest.mark.parametrize("target", [1, 1e13])
+def test_flops_that_no_width_reaches_are_refused(target, monkeypatch):
+    monkeypatch.setattr("compactnet.networks.matching.WIDEST", 2)
+    with pytest.raises(InputError, match=r"No width gives MobileNet v1 .* FLOPs at 32x32x3: it has .* at a width of"):
+        matched_width(spec_of(Separable()), target, SHAPE)
+
+
+@pytest.mark.parametrize("target", [0, -1, True, "5", None])
+def test_what_is_no_number_of_flops_is_refused(target):
+    with pytest.raises(InputError, match="`target_flops` must be a number above 0"):
+        matched_width("mobilenet_v1_100", target, SHAPE)
+
+
+def test_a_skeleton_of_few_widths_is_refused():
+    spec = NetworkSpec(title="ShuffleNet v2", skeleton=ShuffleNetV2(width=1), convolution=Separable())
+    with pytest.raises(InputError, match=r"has no width for every number of FLOPs: .* the widths 0.5, 1, 1.5, 2"):
+        matched_width(spec, 12_345_678, SHAPE)
+
+
+def test_what_cannot_be_built_at_any_width_is_refused():
+    with pytest.raises(InputError, match="cannot be built"):
+        matched_width(spec_of(Compact(compact_factor=7)), 5e6, SHAPE)
