@@ -12,7 +12,7 @@ from compactnet.layers import ChannelwiseConv
     taps=st.integers(1, 70),
     filters=st.integers(1, 3),
     strides=st.integers(1, 4),
-    each=st.integers(1, 40),
+    each=st.integers(1, 70),
 )
 def test_it_is_a_convolution_along_the_channels(taps, filters, strides, each):
     channels = each * strides

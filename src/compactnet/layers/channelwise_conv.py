@@ -6,8 +6,11 @@ from keras import ops
 from compactnet.checks import check_integer
 from compactnet.layers.arguments import check_data_format, check_divides
 
+FEW_CHANNELS = 128
+"""Up to so many channels, one product with a matrix that is mostly zeros takes less time than one for each block."""
+
 SMALLEST_BLOCK = 16
-"""Output channels that are computed together, at least; the rows of a matrix product should not be too short."""
+"""Channels of a filter's outputs that are computed together, at least."""
 
 
 @keras.saving.register_keras_serializable(package="compactnet")
@@ -92,9 +95,12 @@ class ChannelwiseConv(keras.layers.Layer):
         channels, outer = inputs.shape[-1], ops.shape(inputs)[:-1]
         each = channels // self.strides
         block = max(-(-self.kernel_size // self.strides), min(SMALLEST_BLOCK, each))
+        before = max(self.kernel_size - self.strides, 0) // 2
+        if channels <= FEW_CHANNELS:
+            matrix = self._matrix(max(block, each))[before : before + channels]
+            matrix = ops.reshape(matrix, (channels, self.filters, -1))[..., :each]
+            return ops.matmul(inputs, ops.reshape(matrix, (channels, -1)))
         blocks, width = -(-each // block), block * self.strides
-        missing = max(self.kernel_size - self.strides, 0)
-        before = missing // 2
         padded = (blocks + 1) * width
         zeros = [(0, 0)] * (len(inputs.shape) - 1)
         rows = ops.pad(inputs, [*zeros, (before, padded - before - channels)])
