@@ -63,7 +63,7 @@ TINY_GROUPING = (
     "--only compact_vgg_sum_c2 --seeds 1 --set data.generated=true --set training.epochs=1 "
     "--set skeletons.vgg8.width=0.125"
 )
-EXTRAS = InCi(("--editable '.[runtimes,slurm]'",))
+EXTRAS = InCi(("--editable '.[decomposition,runtimes,slurm]'",))
 
 COVERAGE = {
     # README.md and docs/index.md

@@ -13,6 +13,9 @@ EXPERIMENTS = ("rivals-ic", "rivals-sed")
 RUNTIMES = MappingProxyType({"tensorflow": "TensorFlow", "litert": "LiteRT", "onnxruntime": "ONNX Runtime"})
 STEP = "training_step_ms"
 
+EVIDENCE = {"records", "training_record", *(f"{runtime}_record" for runtime in RUNTIMES)}
+"""Keys of the records in a row."""
+
 EXPERIMENT = Column("experiment", "experiment")
 MODEL = Column("model", "network")
 DIFFERENCE = (
@@ -57,9 +60,11 @@ NOTE = (
 
 
 def rivals(sources: Sources):
-    """Return the table of all experiments that compare kinds of convolution at equal FLOPs."""
+    """Return the table of the experiments that compare kinds of convolution at equal FLOPs, once one has a record."""
     experiments = [experiment for experiment in sources.experiments if experiment.name in EXPERIMENTS]
     rows = [row for experiment in experiments for row in _rows(experiment, sources)]
+    if not sources.list_unstarted and not any(row.keys() & EVIDENCE for row in rows):
+        rows = []
     shown = Section("", (EXPERIMENT, MODEL, *SIZE, *TIMES, *ACCURACY))
     return Table("rivals", "Kinds of convolution at equal FLOPs", (NOTE,), COLUMNS, rows, (shown,))
 
