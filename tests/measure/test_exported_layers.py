@@ -8,7 +8,7 @@ from compactnet import layers
 from compactnet.measure.runtimes import inference_call, missing_modules
 
 pytestmark = [
-    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore:.*np.object.*:FutureWarning"),  # tf2onnx asks NumPy for it
     pytest.mark.skipif(keras.config.backend() != "tensorflow", reason="exports start from TensorFlow"),
 ]
 LAYERS = {
