@@ -34,6 +34,8 @@ def main():
             f"{_format_count(at_once, 'run')} at once with {_format_count(threads, 'thread')}: {_format_hours(hours)}"
         )
         print(text + (", which is what make reproduce-* does" if number == 0 and len(found.hours) > 1 else ""))
+    for sentence in found.warnings:
+        print(sentence)
     if found.machine:
         print(f"measured on {found.machine}; {options.results}/executions/{experiment.name}.json keeps it")
 

@@ -13,6 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent
 def main():
     from compactnet.experiments import launcher, slurm
     from compactnet.experiments.config import load_experiment, load_shipped
+    from compactnet.experiments.evaluation import few_steps
     from compactnet.files import check_writable
     from compactnet.measure.counts import CountCache
     from compactnet.report.sources import read_sources
@@ -33,6 +34,8 @@ def main():
         for run in {run.network.name: run for run in runs}.values():
             run.build()
     fingerprints, sizes = _load_folds(runs, options)
+    for sentence in few_steps(runs, {name: train for name, (train, _) in sizes.items()}):
+        print(sentence)
     # All that the end needs is checked before weeks of training, not after.
     counts = CountCache(ROOT / "results" / "complexity.csv")
     read_sources(options.results, known, ROOT / "results" / "paper", counts)

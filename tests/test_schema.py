@@ -1,11 +1,14 @@
 """Experiments plan runs, a run's protocol decides which records are its own, and records refuse to be altered."""
 
+import re
+
+import numpy as np
 import pytest
 
 from compactnet.data import Cifar10, UrbanSound8K
 from compactnet.errors import InputError
 from compactnet.networks import CATALOGUE, Compact
-from compactnet.schema import Epoch, Execution, Experiment, Job, RunRecord, Workload, summarize
+from compactnet.schema import Epoch, Execution, Experiment, Job, Predictions, RunRecord, Workload, summarize
 from compactnet.validation import validate
 from tests.factories import run_record
 
@@ -37,6 +40,58 @@ def test_runs_are_all_networks_of_each_seed_in_turn():
     ]
     chosen = experiment().runs(only=["compact_vgg_sum_c2"], seeds=2)
     assert [(run.network.name, run.seed) for run in chosen] == [("compact_vgg_sum_c2", 0), ("compact_vgg_sum_c2", 1)]
+
+
+def test_a_network_can_have_fewer_seeds():
+    runs = experiment(seeds_of={"xvgg8": 1}).runs()
+    assert [(run.network.name, run.seed) for run in runs] == [
+        ("xvgg8", 0),
+        *(("compact_vgg_sum_c2", seed) for seed in (0, 1, 2)),
+    ]
+
+
+CONTRAST = {"name": "first", "claim": "The compact one wins.", "terms": {"compact_vgg_sum_c2": 1, "xvgg8": -1}}
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"seeds_of": {"xvgg9": 1}}, "seeds_of: the experiment has no network 'xvgg9'. Did you mean 'xvgg8'?"),
+        ({"seeds_of": {"xvgg8": 4}}, "seeds_of: xvgg8 has 4 seeds, and the experiment 3"),
+        ({"contrasts": [CONTRAST, CONTRAST]}, "contrasts: 'first' is listed twice"),
+        ({"contrasts": [CONTRAST | {"terms": {"xvgg8": 1, "vgg": -1}}]}, "contrasts.first: the experiment has no"),
+        ({"contrasts": [CONTRAST | {"terms": {"xvgg8": 1}}]}, "weights of a contrast must add up to 0"),
+        ({"contrasts": [CONTRAST | {"terms": {"xvgg8": 0}}]}, "weights of a contrast must add up to 0"),
+    ],
+)
+def test_seeds_and_contrasts_name_networks_of_the_experiment(changes, reason):
+    with pytest.raises(InputError, match=re.escape(reason)):
+        experiment(**changes)
+
+
+def test_contrasts_and_seeds_change_no_protocol():
+    assert first(contrasts=[CONTRAST], seeds_of={"xvgg8": 1}).budget == first().budget
+
+
+def test_predictions_are_kept_in_little_and_must_fit_the_last_epoch():
+    generator = np.random.default_rng(0)
+    labels, predicted = generator.integers(0, 10, 10_000), generator.integers(0, 10, 10_000)
+    kept = Predictions.of(labels, predicted)
+    assert len(kept.model_dump_json()) < 14_000
+    assert all((one == other).all() for one, other in zip(kept.arrays, (labels, predicted), strict=True))
+    accuracy = float(np.mean(labels == predicted))
+    assert kept.accuracy == accuracy
+    record = run_record(first(), accuracies=(accuracy,), predictions=kept)
+    assert RunRecord.model_validate_json(record.model_dump_json()) == record
+    with pytest.raises(InputError, match="its predictions do not have the accuracy"):
+        run_record(first(), accuracies=(accuracy + 0.01,), predictions=kept)
+    assert "predictions" not in run_record(first()).model_dump()
+
+
+@pytest.mark.parametrize("text", ["not base64", "AAAA", Predictions.of([1, 2, 3], [1, 2, 3]).labels])
+def test_predictions_that_cannot_be_read_are_refused(text):
+    with pytest.raises(InputError, match="labels and predicted must"):
+        Predictions(labels=text, predicted=Predictions.of([1], [1]).predicted)
 
 
 def test_each_fold_is_a_run_with_that_fold_alone():

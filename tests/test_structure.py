@@ -17,7 +17,7 @@ BELOW = {
     "networks": {"layers", "checks", "errors", "validation"},
     "fast": {"layers", "networks", "errors", "processes"},
     "data": BASICS,
-    "schema": {"data", "networks", "errors", "processes", "validation"},
+    "schema": {"checks", "data", "networks", "errors", "processes", "validation"},
     "environment": {"schema", "networks", "processes"},
     "experiments": BASICS | {"data", "networks", "fast", "schema", "environment"},
     "measure": BASICS | {"layers", "data", "networks", "schema", "environment", "experiments"},

@@ -5,23 +5,30 @@ tells a process to train a run. It leaves a `RunRecord`, or a `FailureRecord` if
 holds what one benchmark measured. Tables and figures are made from records alone.
 """
 
+import base64
+import binascii
 import hashlib
 import json
+import zlib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
 from pydantic import Field, PositiveFloat, SerializeAsAny, field_validator, model_validator
 
+from compactnet.checks import suggest
 from compactnet.data import Cifar10, DataSection, Dcase2019, Fold, UrbanSound8K, UrbanSound8KFold
 from compactnet.errors import InputError
 from compactnet.networks import CATALOGUE, NetworkSpec, build, get_spec
 from compactnet.networks.convolutions import or_instance_of
 from compactnet.processes import BACKENDS, FAST_BACKENDS, backend
-from compactnet.validation import Count, Number, StrictModel
+from compactnet.validation import Count, Number, StrictModel, added
 
 FORMAT = 2
 """Format of run and failure records; increased when their fields change."""
+
+PREDICTION_TOLERANCE = 0.005
+"""Largest difference of the last epoch's accuracy and that of the predictions, besides two samples."""
 
 SPEED = "speed"
 """Name of the folder of speed records in the folder of records."""
@@ -69,6 +76,27 @@ class Network(NetworkSpec):
     """
 
     name: Name
+
+
+class Contrast(StrictModel):
+    """A comparison that an experiment is made for, chosen before its first run.
+
+    Attributes:
+        name: Its name in tables; unique in the experiment.
+        claim: What it decides, a sentence that holds where the difference is above 0.
+        terms: {network: weight} of a sum of mean accuracies; the weights add up to 0.
+    """
+
+    name: Name
+    claim: str
+    terms: dict[str, Number]
+
+    @field_validator("terms")
+    @classmethod
+    def _a_difference(cls, terms):
+        if abs(sum(terms.values())) > 1e-9 or not any(terms.values()):
+            raise ValueError(f"the weights of a contrast must add up to 0 and not all be 0. Received: {terms}")
+        return terms
 
 
 class Slurm(StrictModel):
@@ -200,6 +228,8 @@ class Experiment(StrictModel):
         skeletons: Fields changed in every network with a skeleton, by the skeleton's kind: `{vgg8: {padding: same}}`.
         training: The `Training`.
         seeds: The seeds; a network has one run for each.
+        seeds_of: {network: number}, for networks that have runs for the first few seeds only.
+        contrasts: The comparisons that it is made for, see `Contrast`.
         threads: Processor threads of one run, or "auto" for what is faster here: one run with all cores, or as many
             runs as cores with one thread each.
         implementation: "keras" or "fast", see `Execution`, or "auto" for what is faster here, also of the backends
@@ -215,6 +245,8 @@ class Experiment(StrictModel):
     skeletons: dict[str, dict[str, Any]] = Field(default_factory=dict)
     training: Training
     seeds: Annotated[tuple[Seed, ...], Field(min_length=1)]
+    seeds_of: dict[str, Count] = Field(default_factory=dict)
+    contrasts: tuple[Contrast, ...] = ()
     threads: Count | Literal["auto"] = 2
     implementation: Literal["auto", "keras", "fast"] = "keras"
     recompute: Annotated[bool, Field(strict=True)] = False
@@ -260,8 +292,26 @@ class Experiment(StrictModel):
         return self
 
     @model_validator(mode="after")
+    def _names_its_networks(self):
+        known = [network.name for network in self.networks]
+        named = {"seeds_of": self.seeds_of}
+        named |= {f"contrasts.{contrast.name}": contrast.terms for contrast in self.contrasts}
+        for field, names in named.items():
+            for name in names:
+                if name not in known:
+                    raise ValueError(f"{field}: the experiment has no network {name!r}. {suggest(name, known)}")
+        for name, count in self.seeds_of.items():
+            if count > len(self.seeds):
+                raise ValueError(f"seeds_of: {name} has {count} seeds, and the experiment {len(self.seeds)}")
+        return self
+
+    @model_validator(mode="after")
     def _no_repeats(self):
-        for field, values in (("networks", [network.name for network in self.networks]), ("seeds", self.seeds)):
+        for field, values in (
+            ("networks", [network.name for network in self.networks]),
+            ("seeds", self.seeds),
+            ("contrasts", [contrast.name for contrast in self.contrasts]),
+        ):
             repeated = [value for value in values if values.count(value) > 1]
             if repeated:
                 raise ValueError(f"{field}: {repeated[0]!r} is listed twice")
@@ -306,10 +356,11 @@ class Experiment(StrictModel):
                 training=self.training,
                 execution=execution,
             )
-            for seed in self.seeds[:seeds]
+            for number, seed in enumerate(self.seeds[:seeds])
             for fold in self.data.folds()
             for network in self.networks
             if only is None or network.name in only
+            if number < self.seeds_of.get(network.name, len(self.seeds))
         ]
 
 
@@ -421,6 +472,52 @@ class Coverage(StrictModel):
     total: int
 
 
+class Predictions(StrictModel):
+    """The class of each test sample and the one predicted for it, each as base64 of compressed bytes, one a sample.
+
+    Attributes:
+        labels: The true classes, in the order of the test split.
+        predicted: The predicted classes, in the same order.
+    """
+
+    labels: str
+    predicted: str
+
+    @model_validator(mode="after")
+    def _readable(self):
+        try:
+            counts = {len(_unpack(self.labels)), len(_unpack(self.predicted))}
+        except (binascii.Error, zlib.error) as error:
+            raise ValueError(f"labels and predicted must be base64 of compressed bytes ({error})") from None
+        if len(counts) > 1 or 0 in counts:
+            raise ValueError(f"labels and predicted must have a class for each sample. Received: {sorted(counts)}")
+        return self
+
+    @classmethod
+    def of(cls, labels, predicted):
+        """Return the `Predictions` of two integer arrays with classes from 0 to 255."""
+        return cls(labels=_pack(labels), predicted=_pack(predicted))
+
+    @property
+    def arrays(self):
+        """(labels, predicted), two arrays of bytes."""
+        return _unpack(self.labels), _unpack(self.predicted)
+
+    @property
+    def accuracy(self):
+        """Share of the samples whose class was predicted."""
+        labels, predicted = self.arrays
+        return float(np.mean(labels == predicted))
+
+
+def _pack(classes):
+    return base64.b64encode(zlib.compress(np.asarray(classes).astype(np.uint8).tobytes(), 9)).decode()
+
+
+def _unpack(text):
+    return np.frombuffer(zlib.decompress(base64.b64decode(text, validate=True)), np.uint8)
+
+
 class Segment(StrictModel):
     """A part of a training that was resumed in another environment.
 
@@ -446,6 +543,10 @@ class RunRecord(StrictModel):
         history: All epochs.
         params: Number of weights.
         weights_sha256: Hash of all trained weights; None in records from before it was kept.
+        predictions: The `Predictions` of the last epoch's weights; None in records from before they were kept.
+        recalibrated_accuracy: Test accuracy of the same weights with the statistics of batch normalization taken from
+            training batches anew; never the result, which is `last`. None in older records, and without normalization.
+        initial_statistics_share: Share of the initial values left in moving statistics, momentum^steps; None likewise.
         coverage: {"train": `Coverage`, "test": `Coverage`}
         skipped: {sample: reason} of samples that could not be read.
         finished: When, ISO 8601 in UTC.
@@ -463,6 +564,9 @@ class RunRecord(StrictModel):
     history: Annotated[tuple[Epoch, ...], Field(min_length=1)]
     params: int
     weights_sha256: str | None = None
+    predictions: added(Predictions | None, None) = None
+    recalibrated_accuracy: added(Number | None, None) = None
+    initial_statistics_share: added(Number | None, None) = None
     coverage: dict[Literal["train", "test"], Coverage]
     skipped: dict[str, str] = Field(default_factory=dict)
     finished: str
@@ -475,6 +579,14 @@ class RunRecord(StrictModel):
         figures = {"last": self.last, "best": self.best}
         if self.run.protocol_hash(self.fingerprint) != self.protocol_hash or figures != summarize(self.history):
             raise ValueError("it was altered: its protocol or its figures do not match the rest of it")
+        # Computed by another program, whose rounding may turn close decisions.
+        if self.predictions:
+            allowed = PREDICTION_TOLERANCE + 2 / len(self.predictions.arrays[0])
+            altered = abs(self.predictions.accuracy - self.last.test_accuracy) > allowed
+        else:
+            altered = False
+        if altered:
+            raise ValueError("it was altered: its predictions do not have the accuracy of its last epoch")
         return self
 
     @property

@@ -27,7 +27,10 @@ def test_every_shipped_config_loads(repository):
     paths = sorted((repository / "configs").rglob("*.yaml"))
     assert len(paths) >= 6
     for path in paths:
-        assert load_experiment(path).name == (f"sample-{path.stem}" if path.parent.name == "sample" else path.stem)
+        folder = path.parent.name
+        assert load_experiment(path).name == (
+            f"{folder}-{path.stem}" if folder in ("sample", "evidence") else path.stem
+        )
 
 
 def test_every_shipped_config_opens_with_its_source_its_command_and_its_cost(repository):

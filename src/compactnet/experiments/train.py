@@ -8,6 +8,7 @@ import keras
 
 from compactnet import environment
 from compactnet.errors import InputError
+from compactnet.experiments import evaluation
 from compactnet.experiments.batches import permutation
 from compactnet.experiments.checkpoints import Checkpoints
 from compactnet.experiments.trainers import choose_trainer, compile_model
@@ -78,6 +79,7 @@ def train_run(
         report({"event": "epoch", "epochs": run.training.epochs, **row.model_dump()})
     if weights_path:
         save_weights(weights_path, model)
+    steps = run.training.epochs * -(-len(dataset.train) // run.training.batch_size)
     return RunRecord(
         run=run,
         fingerprint=dataset.fingerprint,
@@ -86,6 +88,9 @@ def train_run(
         history=history,
         params=model.count_params(),
         weights_sha256=weights_hash(model),
+        predictions=evaluation.predict(model, dataset),
+        recalibrated_accuracy=evaluation.recalibrated_accuracy(model, dataset, run.training.batch_size, run.seed),
+        initial_statistics_share=evaluation.initial_share(model, steps),
         coverage=dataset.coverage,
         skipped=dataset.skipped,
         finished=datetime.now(UTC).isoformat(timespec="seconds"),

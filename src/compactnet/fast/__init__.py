@@ -3,7 +3,7 @@
 import keras
 
 from compactnet.errors import InputError
-from compactnet.networks.keras_internals import sublayers
+from compactnet.networks.keras_internals import all_sublayers
 from compactnet.processes import FAST_BACKENDS
 
 
@@ -31,7 +31,7 @@ def use_fast_forms(model):
             f"Fast forms exist in float32, and {model.name!r} computes in {model.compute_dtype}. Build it in float32."
         )
     changed = 0
-    for layer in _all_layers(model):
+    for layer in all_sublayers(model):
         call = _forms().fast_call(layer)
         if call is not None:
             layer.call = call
@@ -52,10 +52,3 @@ def _forms():
     else:
         from compactnet.fast import tensorflow_forms as forms
     return forms
-
-
-def _all_layers(layer):
-    """Yield the layers inside a layer, at any depth."""
-    for inner in sublayers(layer):
-        yield inner
-        yield from _all_layers(inner)

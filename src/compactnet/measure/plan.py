@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from compactnet.experiments.evaluation import few_steps
 from compactnet.measure.executions import choose_executions, run_seconds
 
 
@@ -40,6 +41,7 @@ class Plan:
         hours: {(threads, runs at once): hours for all runs to train}, of what was compared; the recommended one first.
             Empty where nothing is left.
         machine: Where it was measured, or None where nothing was.
+        warnings: Sentences about networks that train for too few steps.
     """
 
     networks: tuple
@@ -49,6 +51,7 @@ class Plan:
     sample_gigabytes: float
     hours: dict
     machine: str | None
+    warnings: tuple
 
 
 def plan(experiment, runs, records, data_folder, results, workers=None, stream=None):
@@ -87,6 +90,7 @@ def plan(experiment, runs, records, data_folder, results, workers=None, stream=N
         sample_gigabytes=sum(counts[data.fold_name]) * math.prod(data.sample_shape) * itemsize / 1e9,
         hours=choice.hours,
         machine=choice.machine,
+        warnings=tuple(few_steps(runs, {name: train for name, (train, _) in counts.items()})),
     )
 
 

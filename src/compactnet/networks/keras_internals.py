@@ -22,6 +22,13 @@ def sublayers(layer):
     return layer._layers
 
 
+def all_sublayers(layer):
+    """Yield the layers inside a layer, at any depth."""
+    for inner in sublayers(layer):
+        yield inner
+        yield from all_sublayers(inner)
+
+
 def producer(tensor):
     """Return the operation whose call gave a symbolic tensor, and the input tensors of that call."""
     operation, node_index, _ = tensor._keras_history

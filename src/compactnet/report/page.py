@@ -103,7 +103,7 @@ class _Evidence:
 def _progress(experiment, sources):
     """Return the row that says what of an experiment is done."""
     records = sources.members[experiment.name]
-    planned = len(experiment.networks) * len(experiment.seeds) * len(experiment.data.folds())
+    planned = len(experiment.runs())
     return {
         "name": experiment.name,
         "data": experiment.data.description,

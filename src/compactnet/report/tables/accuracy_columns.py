@@ -85,7 +85,7 @@ def _style(row, name):
 
 def runs_done(experiment, network, sources):
     """Return how many runs of a network are done of those planned, and how many failed, as text."""
-    planned = len(experiment.seeds) * len(experiment.data.folds())
+    planned = len(experiment.runs([network]))
     failed = sum(failure.run.network.name == network for failure in sources.failures[experiment.name])
     done = f"{len(sources.records_of(experiment.name, network))} of {planned}"
     return f"{done}, {failed} failed" if failed else done
