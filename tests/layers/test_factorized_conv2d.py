@@ -49,6 +49,13 @@ def test_a_kernel_of_low_rank_is_found():
     np.testing.assert_allclose(keras.ops.convert_to_numpy(layer.full_kernel()), kernel, rtol=1e-2, atol=1e-2)
 
 
+def test_features_do_not_vanish_at_first():
+    layer = FactorizedConv2D(128, 3, fraction=0.5, padding="same", use_bias=False)
+    values = np.random.default_rng(0).normal(size=(4, 8, 8, 128)).astype("float32")
+    # Two depthwise kernels with Keras' own initializer would leave a variance of 0.0001.
+    assert 0.1 < float(keras.ops.var(layer(values))) < 3
+
+
 def test_a_rank_above_its_bound_is_refused():
     layer = FactorizedConv2D(6, 3, rank=37)
     with pytest.raises(ValueError, match=r"`rank` must be at most 36, which suffices.*Received: rank=37"):

@@ -33,7 +33,8 @@ class FactorizedConv2D(CompositeConv2D):
         strides: Integer or pair of integers, the strides.
         padding: "valid" or "same".
         use_bias: Whether the output has a bias.
-        kernel_initializer: Initializer of the four kernels.
+        kernel_initializer: Initializer of the two 1x1 kernels. The other two start with values that keep the variance
+            of their inputs.
         kernel_regularizer: Regularizer of the four kernels, or None.
         kernel_constraint: Constraint of the four kernels, or None.
         data_format: "channels_last" or None. "channels_first" is not supported.
@@ -152,8 +153,14 @@ class FactorizedConv2D(CompositeConv2D):
         rank = self._resolved_rank(input_shape[-1])
         (height, width), (down, right) = self.kernel_size, self.strides
         self.reduce = self._conv2d("reduce", rank)
-        self.along_height = self._depthwise("along_height", (height, 1), strides=(down, 1), padding=self.padding)
-        self.along_width = self._depthwise("along_width", (1, width), strides=(1, right), padding=self.padding)
+        # Keras takes all channels for the inputs of a depthwise weight; with two such kernels features would vanish.
+        keeping = [keras.initializers.VarianceScaling(rank, "fan_in", "uniform") for _ in range(2)]
+        self.along_height = self._depthwise(
+            "along_height", (height, 1), strides=(down, 1), padding=self.padding, depthwise_initializer=keeping[0]
+        )
+        self.along_width = self._depthwise(
+            "along_width", (1, width), strides=(1, right), padding=self.padding, depthwise_initializer=keeping[1]
+        )
         self.scale = ChannelScale(data_format=self.data_format, name="scale", dtype=self.dtype_policy)
         self.expand = self._conv2d("expand", self.filters, use_bias=self.use_bias)
         build_chain(self._parts, input_shape)

@@ -36,7 +36,7 @@ SIZE = (
     Column("peak_activations_kb", "peak activations, kB", ".0f"),
 )
 TIMES = (
-    *(Column(f"{runtime}_ms", f"{title}, ms", ".2f", link=f"{runtime}_record") for runtime, title in RUNTIMES.items()),
+    *(Column(f"{runtime}_ms", f"{title}, ms", ".3f", link=f"{runtime}_record") for runtime, title in RUNTIMES.items()),
     Column(STEP, "training step, ms", ".1f", link="training_record"),
 )
 COLUMNS = (
