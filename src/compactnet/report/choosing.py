@@ -35,16 +35,22 @@ def summary(rows):
     if not measured:
         return "No network of this experiment is trained yet."
     budgets = sorted({(row["epochs"], row["runs"]) for row in measured})
-    said = ["Trained: " + ", ".join(f"{epochs} epochs, {runs} runs" for epochs, runs in budgets) + "."]
+    said = ["Trained: " + "; ".join(f"{epochs} epochs, runs of a network: {runs}" for epochs, runs in budgets) + "."]
     best = max(measured, key=lambda row: row["accuracy_percent"])
     said.append(f"Most accurate: **{best['model']}**, {best['accuracy_percent']:.1f} %.")
     apart = [row for row in measured if row.get("difference_low") is not None]
-    for word, chosen in (
-        ("more", [row for row in apart if row["difference_low"] > 0]),
-        ("less", [row for row in apart if row["difference_high"] < 0]),
-    ):
-        names = ", ".join(row["model"] for row in chosen) or "none"
-        said.append(f"Significantly {word} accurate than the compact network (95 %, not corrected): {names}.")
+    if apart:
+        for word, chosen in (
+            ("more", [row for row in apart if row["difference_low"] > 0]),
+            ("less", [row for row in apart if row["difference_high"] < 0]),
+        ):
+            names = ", ".join(row["model"] for row in chosen) or "none"
+            said.append(
+                f"Significantly {word} accurate than the first network (95 %, not corrected for {len(apart)} "
+                f"comparisons): {names}."
+            )
+    else:
+        said.append("One run of each tells nothing about differences.")
     for runtime, title in RUNTIMES.items():
         points = {
             row["model"]: (row[f"{runtime}_ms"], row["accuracy_percent"])
