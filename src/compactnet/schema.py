@@ -11,7 +11,7 @@ import hashlib
 import json
 import zlib
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field, PositiveFloat, SerializeAsAny, field_validator, model_validator
@@ -482,6 +482,9 @@ class Predictions(StrictModel):
 
     labels: str
     predicted: str
+
+    CLASSES: ClassVar = 256
+    """The most classes that bytes can tell apart."""
 
     @model_validator(mode="after")
     def _readable(self):

@@ -1,5 +1,7 @@
 """What a record says of a trained model beyond its curve: predictions, and the state of its moving statistics."""
 
+import dataclasses
+
 import keras
 import numpy as np
 import pytest
@@ -33,7 +35,7 @@ def model():
 
 
 def test_predictions_are_those_of_the_model_in_the_order_of_the_test_split(model, dataset):
-    kept = evaluation.predict(model, dataset)
+    kept = evaluation.predict(model, dataset, 16)
     samples, labels = dataset.batch(dataset.test, np.arange(56))
     expected = keras.ops.convert_to_numpy(model(samples, training=False)).argmax(-1)
     np.testing.assert_array_equal(kept.arrays[0], labels)
@@ -45,13 +47,13 @@ def test_recalibration_averages_the_statistics_of_batches_and_leaves_the_model_a
     before = [weight.copy() for weight in model.get_weights()]
     seen = []
 
-    def look(model, dataset):
+    def look(model, dataset, batch_size):
         layer = model.get_layer("outer")
         seen.extend(keras.ops.convert_to_numpy(value) for value in (layer.moving_mean, layer.moving_variance))
-        return original(model, dataset)
+        return original(model, dataset, batch_size)
 
-    original = evaluation.predict
-    monkeypatch.setattr(evaluation, "predict", look)
+    original = evaluation._predicted
+    monkeypatch.setattr(evaluation, "_predicted", look)
     accuracy = evaluation.recalibrated_accuracy(model, dataset, 16, seed=0)
     assert 0 <= accuracy <= 1
     for old, new in zip(before, model.get_weights(), strict=True):
@@ -62,6 +64,11 @@ def test_recalibration_averages_the_statistics_of_batches_and_leaves_the_model_a
     features = keras.ops.convert_to_numpy(model.get_layer("convolution")(samples))
     np.testing.assert_allclose(seen[0], features.mean((0, 1, 2)), rtol=1e-3, atol=1e-4)
     assert (seen[1] <= features.var((0, 1, 2)) * 1.001).all()
+
+
+def test_predictions_of_very_many_classes_are_not_kept(model, dataset):
+    many = dataclasses.replace(dataset, class_names=tuple(map(str, range(300))))
+    assert evaluation.predict(model, many, 16) is None
 
 
 def test_a_model_without_normalization_has_neither(dataset):

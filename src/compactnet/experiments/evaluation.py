@@ -14,18 +14,27 @@ from compactnet.schema import Predictions
 BATCHES = 100
 """Training batches whose statistics are averaged."""
 
-TEST_BATCH = 100
-"""Test samples that are predicted at once."""
-
 REMAINING_STEPS = 10
 """A run should have this many times the steps in which a moving average forgets: 1 / (1 - momentum)."""
 
 
-def predict(model, dataset):
-    """Return the `Predictions` of a model on the test split."""
-    batches = Batches(dataset, dataset.test, TEST_BATCH)
+def predict(model, dataset, batch_size):
+    """Return the `Predictions` of a model on the test split, or None where there are more classes than they can have.
+
+    Args:
+        model: The `keras.Model`.
+        dataset: The `Dataset`.
+        batch_size: Samples that are predicted at once.
+    """
+    if len(dataset.class_names) > Predictions.CLASSES:
+        return None
+    return Predictions.of(dataset.test.labels, _predicted(model, dataset, batch_size))
+
+
+def _predicted(model, dataset, batch_size):
+    batches = Batches(dataset, dataset.test, batch_size)
     scores = [keras.ops.convert_to_numpy(model(batch[0], training=False)) for batch in _each(batches)]
-    return Predictions.of(dataset.test.labels, np.concatenate(scores).argmax(-1))
+    return np.concatenate(scores).argmax(-1)
 
 
 def recalibrated_accuracy(model, dataset, batch_size, seed):
@@ -60,7 +69,7 @@ def recalibrated_accuracy(model, dataset, batch_size, seed):
         for number, layer in enumerate(layers):
             for variable, total in zip(_statistics(layer), sums[2 * number :], strict=False):
                 variable.assign(total / count)
-        return predict(model, dataset).accuracy
+        return float(np.mean(_predicted(model, dataset, batch_size) == dataset.test.labels))
     finally:
         for layer, (momentum, weights) in zip(layers, kept, strict=True):
             layer.momentum = momentum

@@ -79,7 +79,8 @@ def train_run(
         report({"event": "epoch", "epochs": run.training.epochs, **row.model_dump()})
     if weights_path:
         save_weights(weights_path, model)
-    steps = run.training.epochs * -(-len(dataset.train) // run.training.batch_size)
+    batch_size = run.training.batch_size
+    steps = run.training.epochs * -(-len(dataset.train) // batch_size)
     return RunRecord(
         run=run,
         fingerprint=dataset.fingerprint,
@@ -88,8 +89,8 @@ def train_run(
         history=history,
         params=model.count_params(),
         weights_sha256=weights_hash(model),
-        predictions=evaluation.predict(model, dataset),
-        recalibrated_accuracy=evaluation.recalibrated_accuracy(model, dataset, run.training.batch_size, run.seed),
+        predictions=evaluation.predict(model, dataset, batch_size),
+        recalibrated_accuracy=evaluation.recalibrated_accuracy(model, dataset, batch_size, run.seed),
         initial_statistics_share=evaluation.initial_share(model, steps),
         coverage=dataset.coverage,
         skipped=dataset.skipped,
