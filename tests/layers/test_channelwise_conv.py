@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from compactnet.layers import ChannelwiseConv
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=25)
 @given(
     taps=st.integers(1, 70),
     filters=st.integers(1, 3),

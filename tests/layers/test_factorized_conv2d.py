@@ -11,7 +11,7 @@ def images(channels):
     return np.random.default_rng(0).normal(size=(2, 8, 7, channels)).astype("float32")
 
 
-@settings(deadline=None, max_examples=15)
+@settings(deadline=None, max_examples=8)
 @given(
     channels=st.integers(1, 6),
     filters=st.integers(1, 6),
