@@ -111,7 +111,7 @@ test-slow: $(VENV)/installed-development ## run the tests that take longer
 
 # JAX takes minutes to compile the networks; a slow test compares the first loss of some on all three backends.
 test-backends: $(VENV)/installed-development ## run the tests of layers, trainers and networks on JAX and PyTorch, where installed
-	@for run in "jax tests/layers tests/fast tests/experiments/test_trainers.py tests/experiments/test_evaluation.py" "torch tests/experiments/test_evaluation.py tests/layers tests/networks/test_catalogue.py tests/networks/test_convolutions.py"; do \
+	@for run in "jax tests/layers tests/fast tests/experiments/test_trainers.py tests/experiments/test_evaluation.py" "torch tests/experiments/test_evaluation.py tests/layers tests/networks"; do \
 		set -- $$run; backend=$$1; shift; \
 		if $(RUN) -c "import $$backend" 2>/dev/null; then \
 			KERAS_BACKEND=$$backend $(RUN) -m pytest "$$@" || exit $$?; \

@@ -7,6 +7,8 @@ the other. A layer that takes much longer left the fast path of the backend.
 """
 
 import argparse
+import math
+import os
 import sys
 import time
 
@@ -19,13 +21,9 @@ def main():
     parser.add_argument("--rounds", type=int, default=15)
     options = parser.parse_args()
 
-    import os
-
     from compactnet.processes import job_environment
 
     os.environ.update(job_environment("tensorflow", options.threads, "cpu"))
-    import keras
-
     models = {name: _model(layer) for name, layer in _layers().items()}
     calls = {name: _call(model) for name, model in models.items()}
     seconds = {name: [] for name in calls}
@@ -39,7 +37,7 @@ def main():
     bytes_a_second = costs["depthwise"][1] / taken["depthwise"]
     flops, used = costs["pointwise"]
     flops_a_second = flops / max(taken["pointwise"] - used / bytes_a_second, taken["pointwise"] / 2)
-    print(f"{flops_a_second / 1e9:.1f} GFLOP/s, {bytes_a_second / 1e9:.1f} GB/s, {keras.backend.backend()}")
+    print(f"{flops_a_second / 1e9:.1f} GFLOP/s, {bytes_a_second / 1e9:.1f} GB/s")
     print("| layer | MFLOPs | MB | ms | predicted, ms | ratio |\n|---|--:|--:|--:|--:|--:|")
     for name in models:
         flops, used = costs[name]
@@ -102,8 +100,6 @@ def _call(model):
 
 def _cost(model):
     """Return the FLOPs of a batch, and the bytes that its operations read and write."""
-    import math
-
     from compactnet.networks.complexity import complexity
     from compactnet.networks.graph import flatten, nodes
 

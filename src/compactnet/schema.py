@@ -585,11 +585,8 @@ class RunRecord(StrictModel):
         # Computed by another program, whose rounding may turn close decisions.
         if self.predictions:
             allowed = PREDICTION_TOLERANCE + 2 / len(self.predictions.arrays[0])
-            altered = abs(self.predictions.accuracy - self.last.test_accuracy) > allowed
-        else:
-            altered = False
-        if altered:
-            raise ValueError("it was altered: its predictions do not have the accuracy of its last epoch")
+            if abs(self.predictions.accuracy - self.last.test_accuracy) > allowed:
+                raise ValueError("it was altered: its predictions do not have the accuracy of its last epoch")
         return self
 
     @property

@@ -5,7 +5,17 @@ import numpy as np
 import pytest
 
 from compactnet.errors import InputError
-from compactnet.networks import VGG8, Compact, LearnedSqueeze, MobileNetV1, NetworkSpec, ResNet50, Separable, build
+from compactnet.networks import (
+    VGG8,
+    Compact,
+    LearnedSqueeze,
+    MobileNetV1,
+    NetworkSpec,
+    ResNet50,
+    Separable,
+    ShuffleNetV2,
+    build,
+)
 from compactnet.networks.complexity import complexity
 from compactnet.schema import Experiment
 
@@ -115,5 +125,7 @@ def test_channel_multiple_rounds_the_channels_and_leaves_old_hashes():
     assert [skeleton.channels(filters) for filters in (8, 32, 64, 1024)] == [8, 8, 16, 304]
     spec = NetworkSpec(title="", skeleton=MobileNetV1(), convolution=Separable())
     assert "channel_multiple" not in spec.architecture()["skeleton"]
+    with pytest.raises(InputError, match="channel_multiple: ShuffleNet v2 has the channels of its paper"):
+        ShuffleNetV2(channel_multiple=4)
     assert "use_bias" not in ResNet50().model_dump()
     assert ResNet50(use_bias=False).model_dump()["use_bias"] is False

@@ -116,7 +116,10 @@ def test_the_page_names_the_best_and_the_figure_shows_what_has_both(experiments,
     fill_choosing(page, sources)
     text = page.read_text()
     assert "Most accurate: **MobileNet v1, CompactNet-S (C=4)**, 61.0 %." in text
-    assert "less accurate than the first network (95 %, not corrected for 1 comparisons): MobileNet v1, Ghost" in text
+    assert (
+        "less accurate than the first network (95 %, not corrected; comparisons: 1): MobileNet v1, Ghost module."
+        in text
+    )
     assert "LiteRT, the fastest first: MobileNet v1, Ghost module (1.00 ms), MobileNet v1, CompactNet-S" in text
     assert text.startswith("before\n")
     (panel,) = figure_rivals(sources).axes

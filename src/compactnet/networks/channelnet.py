@@ -51,7 +51,7 @@ class ChannelNet(Skeleton):
             outputs = self._block(outputs, *arguments, convolution, defaults, f"block{block + 1}")
         if self.version == 1:
             return self._block(outputs, filters, strides, convolution, defaults, "last")
-        # Without a normalization between its halves: the published number of parameters has one for both.
+        # One normalization for both halves, a reading that the published parameters, rounded to 0.1 million, allow.
         return self._block(outputs, filters, strides, Channelwise(), replace(defaults, normalize_inside=False), "last")
 
     def classifier(self, features, classes):

@@ -106,6 +106,13 @@ class ShuffleNetV2(_ShuffleNet):
             raise ValueError(f"ShuffleNet v2 has the widths {allowed}. Received: {width}")
         return width
 
+    @field_validator("channel_multiple")
+    @classmethod
+    def _has_fixed_channels(cls, multiple):
+        if multiple != 1:
+            raise ValueError(f"ShuffleNet v2 has the channels of its paper; leave it out. Received: {multiple}")
+        return multiple
+
     def features(self, inputs, convolution):
         defaults = self.layer_defaults(
             padding="same", use_bias=True, activation="relu", normalize_inside=True, activate_inside=False

@@ -46,8 +46,8 @@ def summary(rows):
         ):
             names = ", ".join(row["model"] for row in chosen) or "none"
             said.append(
-                f"Significantly {word} accurate than the first network (95 %, not corrected for {len(apart)} "
-                f"comparisons): {names}."
+                f"Significantly {word} accurate than the first network (95 %, not corrected; comparisons: "
+                f"{len(apart)}): {names}."
             )
     else:
         said.append("One run of each tells nothing about differences.")
