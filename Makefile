@@ -24,7 +24,7 @@ export TF_CPP_MIN_LOG_LEVEL ?= 3
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help jax plan data-asc data-sed data-ic reproduce-asc reproduce-sed reproduce-ic reproduce-sample tables complexity figures report benchmark docs test test-slow test-backends lint clean
+.PHONY: help jax plan data-asc data-sed data-ic reproduce-asc reproduce-sed reproduce-ic reproduce-sample score tables complexity figures report benchmark docs test test-slow test-backends lint clean
 
 help: ## print the targets
 	@echo "make TARGET [PYTHON=python3] [VENV=.venv] [DATA=data] [RESULTS=folder] [WORKERS=n] [LAUNCHER=local|slurm] [ARGS=...]"
@@ -89,6 +89,9 @@ figures: $(VENV)/installed ## write the figures of the records in RESULTS (resul
 
 report: $(VENV)/installed ## write report.html, one page of everything, from RESULTS (results); after tables and figures
 	$(RUN) scripts/report.py --results "$(EVIDENCE)"
+
+score: $(VENV)/installed ## score the networks that come with weights on CIFAR-10's test images, against their records
+	$(RUN) scripts/score_weights.py --data "$(DATA)"
 
 benchmark: $(VENV)/installed ## time networks, layers and log-mel on this machine; write records, table1, table2, figure4
 	$(RUN) scripts/benchmark.py --results "$(RUNS)" $(ARGS)

@@ -14,7 +14,8 @@ from pathlib import Path
 from compactnet.commands import add_results_option, run_command
 
 ROOT = Path(__file__).resolve().parent.parent
-PARTS = ("inference", "training", "operation", "layers", "features", "sweep")
+PARTS = ("inference", "deployed", "training", "operation", "layers", "features", "sweep")
+IN_THIS_PROCESS = ("clip", "files")
 TURNS = 5
 IMAGE_INPUT = (32, 32, 3)
 LAYER_NETWORKS = ("xvgg8", "compact_vgg_sum_c2", "compact_vgg_max_c2")
@@ -33,9 +34,10 @@ def main():
     parser.add_argument(
         "--part",
         nargs="+",
-        choices=(*PARTS, "clip"),
+        choices=(*PARTS, *IN_THIS_PROCESS),
         default=PARTS,
-        help="what to time (default: all but clip, which times log-mel of one clip in this process)",
+        help="what to time (default: all but clip and files, which time log-mel of one clip and the exported files of "
+        "one family in this process)",
     )
     parser.add_argument("--family", nargs="+", choices=tuple(FAMILIES), default=tuple(FAMILIES), help="default: all")
     parser.add_argument(
@@ -44,7 +46,17 @@ def main():
         help="time the networks of this experiment, with its input, instead of the families: those of a skeleton in "
         "turns, as multiples of the first of them",
     )
-    parser.add_argument("--runtime", nargs="+", choices=RUNTIMES, default=["tensorflow"], help="default: tensorflow")
+    parser.add_argument(
+        "--runtime", nargs="+", choices=(*RUNTIMES, "openvino"), default=["tensorflow"], help="default: tensorflow"
+    )
+    parser.add_argument(
+        "--precision",
+        nargs="+",
+        choices=("float32", "float16", "int8", "int8_dynamic"),
+        default=["float32", "int8"],
+        help="of the files of the part deployed (default: float32 int8; TensorFlow runs float32 alone)",
+    )
+    parser.add_argument("--only", nargs="+", metavar="NETWORK", help="of the part deployed, besides the baselines")
     parser.add_argument("--device", choices=DEVICES, default="cpu", help="where networks run (default: cpu)")
     parser.add_argument("--loaded", action="store_true", help="keep another core busy while inference is timed")
     parser.add_argument("--rounds", type=int, default=30, help="timed calls of each candidate (default: 30)")
@@ -54,6 +66,9 @@ def main():
         raise InputError(f"--rounds takes a number of at least 3. Received: {options.rounds}")
     if "clip" in options.part:
         _clip(options.rounds)
+        return
+    if "files" in options.part:
+        _files(options)
         return
     if {"operation", "layers"} & set(options.part) and backend() != "tensorflow":
         raise InputError("The parts operation and layers time TensorFlow. Unset KERAS_BACKEND, or choose other parts.")
@@ -67,8 +82,12 @@ def main():
         core = None if options.device == "gpu" else cores[0]
         loaded_core = cores[-1] if options.loaded else None
         for runtime in options.runtime:
+            if runtime not in RUNTIMES:
+                continue  # it runs exported files alone
             work = Workload(runtime=runtime, device=options.device, input_shape=ASC_INPUT, core=core)
             _networks(options, work, rounds=TURNS, calls=max(1, options.rounds // TURNS), loaded_core=loaded_core)
+    if "deployed" in options.part and not options.config:
+        _deployed(options)
     if "training" in options.part and not options.config:
         for runtime in options.runtime:
             if runtime not in BACKENDS:
@@ -81,7 +100,7 @@ def main():
                 _networks(options, work, rounds=1, calls=3, keep_alive=False)
             work = Workload(**shared, input_shape=IMAGE_INPUT, threads=len(cores))
             _networks(options, work, rounds=5, calls=10)
-    if {"inference", "training"} & set(options.part):
+    if {"inference", "deployed", "training"} & set(options.part):
         _write_report(options.results)
     if "operation" in options.part:
         _operation(options.rounds)
@@ -125,6 +144,41 @@ def _experiment(options, cores):
                 _family(options, specs, work, rounds=3, calls=5)
 
 
+def _deployed(options):
+    """Time exported files, each family in a process of its own that has one thread of one core."""
+    from compactnet.deploy.timing import FORMATS
+    from compactnet.processes import job_environment
+
+    for runtime in options.runtime:
+        for precision in options.precision:
+            if runtime not in FORMATS or (runtime == "tensorflow" and precision != "float32"):
+                continue
+            for family in options.family:
+                command = [sys.executable, __file__, "--part", "files", "--results", str(options.results)]
+                command += ["--runtime", runtime, "--precision", precision, "--family", family]
+                command += ["--rounds", str(options.rounds), *(["--only", *options.only] if options.only else [])]
+                subprocess.run(command, env=job_environment("tensorflow", 1, "cpu"), check=True)
+
+
+def _files(options):
+    """Time the exported files of one family, precision and runtime in this process."""
+    from compactnet.deploy.timing import time_deployed
+    from compactnet.measure.conventions import ASC_INPUT
+    from compactnet.measure.speed_records import FAMILIES
+    from compactnet.processes import available_cores
+    from compactnet.schema import Workload
+
+    core = available_cores()[0]
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {core})
+    (runtime,), (precision,), (baseline,) = options.runtime, options.precision, options.family
+    work = Workload(runtime=runtime, input_shape=ASC_INPUT, core=core, deployed=True, precision=precision)
+    names = [name for name in FAMILIES[baseline] if not options.only or name in options.only]
+    specs = _specs([baseline, *names], ASC_INPUT)
+    _announce(options, work)
+    _record(options, time_deployed(specs, work, TURNS, max(1, options.rounds // TURNS)))
+
+
 def _networks(options, work, **arguments):
     """Time the networks of each family together with their baseline, write the records and print the results."""
     from compactnet.measure.speed_records import FAMILIES
@@ -143,17 +197,23 @@ def _announce(options, work):
     check_writable(options.results / "records" / SPEED)
     read_speed_records(options.results)  # a damaged record is reported now, not after the benchmark
     shape = format_shape(work.input_shape)
-    print(f"\n{work.kind}, {work.runtime}, {work.device}, batch {work.batch_size}, {shape}:", flush=True)
+    how = f"exported in {work.precision}, " if work.deployed else ""
+    print(f"\n{work.kind}, {how}{work.runtime}, {work.device}, batch {work.batch_size}, {shape}:", flush=True)
 
 
 def _family(options, specs, work, **arguments):
     """Time networks in turns, the first as the baseline, write the record and print the results."""
     from compactnet.measure.benchmark import benchmark
+
+    _record(options, benchmark(specs, work, **arguments))
+
+
+def _record(options, record):
+    """Write a speed record and print it."""
     from compactnet.measure.speed_records import describe_machine, write_speed_record
     from compactnet.report.published import published_speeds
 
-    paper = published_speeds(ROOT / "results" / "paper")
-    record = benchmark(specs, work, **arguments)
+    paper, work = published_speeds(ROOT / "results" / "paper"), record.work
     write_speed_record(options.results, record)
     load = "" if record.load_before is None else f"; load before: {record.load_before}"
     print(f"  {describe_machine(record)}{load}")
@@ -169,6 +229,9 @@ def _family(options, specs, work, **arguments):
         )
         if work.kind == "inference" and {timings.network, baseline} <= paper.keys():
             line += f", paper {paper[timings.network][work.device] / paper[baseline][work.device]:.2f}x"
+        if timings.milliseconds_by_form:
+            tried = ", ".join(f"{form} {value:.2f}" for form, value in timings.milliseconds_by_form.items())
+            line += f"; as {timings.interchannel} (ms: {tried})"
         if work.kind == "training" and timings.peak_bytes:
             line += f", peak memory {timings.peak_bytes / 1e6:,.0f} MB"
         print(line, flush=True)

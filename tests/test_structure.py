@@ -9,25 +9,32 @@ BASICS = {"checks", "errors", "files", "processes", "validation"}
 BELOW = {
     "errors": set(),
     "processes": set(),
+    "timing": {"errors"},
     "checks": {"errors"},
     "files": {"errors"},
     "commands": {"errors", "processes"},
     "validation": {"checks", "errors"},
     "layers": {"checks", "errors"},
-    "networks": {"layers", "checks", "errors", "validation"},
+    "networks": {"layers", "checks", "errors", "files", "validation"},
     "fast": {"layers", "networks", "errors", "processes"},
-    "data": BASICS,
+    "audio": {"errors"},
+    "data": BASICS | {"audio"},
     "schema": {"checks", "data", "networks", "errors", "processes", "validation"},
     "environment": {"schema", "networks", "processes"},
     "experiments": BASICS | {"data", "networks", "fast", "schema", "environment"},
-    "measure": BASICS | {"layers", "data", "networks", "schema", "environment", "experiments"},
+    "measure": BASICS | {"timing", "layers", "data", "networks", "schema", "environment", "experiments"},
+    "deploy": BASICS
+    | {"audio", "timing", "commands", "layers", "data", "networks", "schema", "environment", "measure"},
+    "compression": BASICS | {"timing", "layers", "networks", "measure"},
     "report": BASICS | {"layers", "data", "networks", "schema", "environment", "experiments", "measure"},
+    "command": BASICS
+    | {"commands", "timing", "layers", "networks", "data", "schema", "experiments", "compression", "deploy"},
 }
 """{module or folder of compactnet: what it may import}"""
 
 BACKENDS = {"tensorflow", "jax", "torch"}
 ALLOWED = {"experiments/trainers.py": {"jax", "tensorflow"}}
-"""Backends named outside measure/, in functions that run on them alone."""
+"""Backends named outside measure/ and deploy/, in functions that run on them alone."""
 
 OF_ONE_BACKEND = {"fast/jax_forms.py": "jax", "fast/tensorflow_forms.py": "tensorflow"}
 """Modules that are imported on one backend alone."""
@@ -82,7 +89,7 @@ def test_no_backend_is_named_where_any_may_run(files):
     for path, place in files.items():
         for module, at_the_top in imported(path):
             if (backend := module.split(".")[0]) in BACKENDS and OF_ONE_BACKEND.get(place.as_posix()) != backend:
-                allowed = room_of(place) == "measure" or backend in ALLOWED.get(place.as_posix(), ())
+                allowed = room_of(place) in ("measure", "deploy") or backend in ALLOWED.get(place.as_posix(), ())
                 assert allowed, f"{path} imports {module}"
                 assert not at_the_top, f"{path} imports {module} before it is used"
 

@@ -17,7 +17,7 @@ from compactnet.processes import BACKENDS, backend, hide_gpus
 
 @contextlib.contextmanager
 def suppress_stderr():
-    """Suppress what libraries print to standard error, unless the block fails with more than an `InputError`.
+    """Suppress what libraries print to standard error, unless the block fails unforeseen.
 
     TensorFlow writes there before it reads its own log level, and would hide our one-line error.
     """
@@ -27,7 +27,7 @@ def suppress_stderr():
         os.dup2(suppressed.fileno(), 2)
         try:
             yield
-        except InputError:
+        except (InputError, KeyboardInterrupt):
             raise
         except BaseException:
             suppressed.seek(0)
@@ -49,15 +49,51 @@ def run_command(main):
     Returns:
         What `main` returned; 2 after an `InputError`, 1 after a `ResourceError`, 130 after Ctrl-C.
     """
+
+    def prepared():
+        import_keras()
+        return main()
+
+    return exit_status(prepared, "Stopped. Finished work is kept; run the same command again to continue.")
+
+
+def exit_status(main, stopped="Stopped."):
+    """Call `main` and return the exit status of the command, as `run_command` does but without Keras.
+
+    Args:
+        main: Function without arguments that returns an exit status, or None for 0.
+        stopped: What to say after Ctrl-C.
+    """
     try:
-        _import_keras()
         return main() or 0
     except (InputError, ResourceError) as error:
-        sys.stderr.writelines(f"error: {line}\n" for line in error.lines)
+        print_error(error)
         return 2 if isinstance(error, InputError) else 1
     except KeyboardInterrupt:
-        sys.stderr.write("\nStopped. Finished work is kept; run the same command again to continue.\n")
+        sys.stderr.write(f"\n{stopped}\n")
         return 130
+
+
+def print_error(error):
+    """Write the lines of an `InputError` or `ResourceError` to standard error."""
+    sys.stderr.writelines(f"error: {line}\n" for line in error.lines)
+
+
+def import_keras():
+    """Import Keras without GPUs, and without what its backend prints when it starts.
+
+    Raises:
+        InputError: KERAS_BACKEND is unknown or not installed.
+    """
+    if backend() not in BACKENDS or importlib.util.find_spec(backend()) is None:
+        raise InputError(
+            f"KERAS_BACKEND={backend()} is unknown or not installed. Use one of {', '.join(BACKENDS)} that is "
+            "installed, or unset KERAS_BACKEND for tensorflow."
+        )
+    hide_gpus()
+    if "keras" not in sys.modules:
+        with suppress_stderr():
+            importlib.import_module("keras")
 
 
 def add_data_option(parser):
@@ -91,15 +127,3 @@ def parse_experiment_options(parser):
     if options.workers is not None and options.workers < 1:
         raise InputError(f"--workers takes a number of at least 1. Received: {options.workers}")
     return options
-
-
-def _import_keras():
-    if backend() not in BACKENDS or importlib.util.find_spec(backend()) is None:
-        raise InputError(
-            f"KERAS_BACKEND={backend()} is unknown or not installed. Use one of {', '.join(BACKENDS)} that is "
-            "installed, or unset KERAS_BACKEND for tensorflow."
-        )
-    hide_gpus()
-    if "keras" not in sys.modules:
-        with suppress_stderr():
-            importlib.import_module("keras")

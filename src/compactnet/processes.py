@@ -10,8 +10,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import platformdirs
-
 BACKENDS = ("tensorflow", "jax", "torch")
 
 FAST_BACKENDS = ("tensorflow", "jax")
@@ -85,6 +83,8 @@ def job_environment(backend, threads, device=None, onednn=None):
     if onednn is not None:
         chosen["TF_ENABLE_ONEDNN_OPTS"] = str(int(onednn))
     if backend == "jax":
+        import platformdirs  # devices that only predict do without it
+
         # What was compiled for one processor may not run on the next, nor give the same bits with other threads.
         kind = hashlib.sha256(json.dumps([processor(), vector_extensions(), threads]).encode()).hexdigest()[:12]
         chosen.setdefault("JAX_COMPILATION_CACHE_DIR", str(platformdirs.user_cache_path("compactnet") / "jax" / kind))

@@ -620,24 +620,32 @@ class Workload(StrictModel):
 
     Attributes:
         kind: "inference", or "training" for a step of Adam: forward, backward and update.
-        runtime: "tensorflow", "jax", "torch", "litert" or "onnxruntime"; training and GPUs take one of the first three.
+        runtime: "tensorflow", "jax", "torch", "litert", "onnxruntime" or "openvino"; training and GPUs take one of the
+            first three.
         device: "cpu" or "gpu".
         input_shape: (height, width, channels) of a sample.
         batch_size: Samples per call.
         threads: Processor threads.
         core: The processor core that a process is pinned to, or None for any.
+        deployed: Whether the folded and exported file is timed, see `compactnet.deploy.export`, and not the network as
+            it was built.
+        precision: Of the exported file.
     """
 
     kind: Literal["inference", "training"] = "inference"
-    runtime: Literal["tensorflow", "jax", "torch", "litert", "onnxruntime"] = "tensorflow"
+    runtime: Literal["tensorflow", "jax", "torch", "litert", "onnxruntime", "openvino"] = "tensorflow"
     device: Literal["cpu", "gpu"] = "cpu"
     input_shape: tuple[Count, Count, Count] = (128, 512, 1)
     batch_size: Count = 1
     threads: Count = 1
     core: int | None = None
+    deployed: added(bool, False) = False
+    precision: added(Literal["float32", "float16", "int8", "int8_dynamic"], "float32") = "float32"
 
     @model_validator(mode="after")
     def _supported(self):
+        if not self.deployed and (self.precision != "float32" or self.runtime == "openvino"):
+            raise ValueError("`runtime` openvino, and every `precision` but float32, need deployed=true.")
         if (self.kind == "training" or self.device == "gpu") and self.runtime not in BACKENDS:
             raise ValueError(
                 f"`runtime` must be one of {', '.join(BACKENDS)} for training and on a GPU. "
@@ -654,12 +662,16 @@ class NetworkTimings(StrictModel):
         flops: FLOPs of one forward pass of one sample, counted on the network that was timed.
         peak_bytes: Peak memory of its process above what it held before the network was built (on a GPU: peak memory
             on the GPU), or None where the system does not tell.
+        interchannel: Form of the interchannel operation in the exported file that was timed, or None.
+        milliseconds_by_form: {form: median milliseconds of its file}, for all forms that were tried.
         seconds: The seconds of each call, in rounds.
     """
 
     network: str
     flops: int
     peak_bytes: int | None
+    interchannel: added(str | None, None) = None
+    milliseconds_by_form: added(dict[str, float], {}) = Field(default_factory=dict)
     seconds: Annotated[tuple[Annotated[tuple[PositiveFloat, ...], Field(min_length=1)], ...], Field(min_length=1)]
 
     @property

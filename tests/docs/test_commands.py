@@ -32,6 +32,13 @@ class Elsewhere:
 
 
 @dataclass(frozen=True)
+class AsPrinted:
+    """A test takes it from the page and executes it, after the commands before it."""
+
+    test: str
+
+
+@dataclass(frozen=True)
 class Here:
     """It is executed in this file, with changes.
 
@@ -63,6 +70,8 @@ TINY_GROUPING = (
     "--only compact_vgg_sum_c2 --seeds 1 --set data.generated=true --set training.epochs=1 "
     "--set skeletons.vgg8.width=0.125"
 )
+PAGE = AsPrinted("tests/command/test_page.py::test_the_commands_of_the_page_run_one_after_the_other")
+DEVICE = AsPrinted("tests/command/test_device.py::test_a_device_without_keras_predicts")
 EXTRAS = InCi(("--editable '.[decomposition,runtimes,slurm]'",))
 
 COVERAGE = {
@@ -166,8 +175,31 @@ COVERAGE = {
         written=("records/speed/inference-*-litert-*.json",),
         needs="ai_edge_litert",
     ),
+    'make benchmark ARGS="--part deployed --runtime tensorflow litert onnxruntime openvino"': Here(
+        {"RESULTS": "{results}"},
+        replaced=(
+            ("tensorflow litert onnxruntime openvino", "litert --precision int8 --family vgg8 --only xvgg8 --rounds 5"),
+        ),
+        written=("records/speed/inference-*-litert-cpu-deployed-int8-*.json", "table1.md"),
+        needs="ai_edge_litert",
+    ),
     'make benchmark ARGS="--part training"': Elsewhere("scripts/benchmark.py", BENCHMARK),
     ".venv/bin/python -m pip install -e '.[runtimes]'": EXTRAS,
+    # docs/command.md
+    "compactnet networks mobilenet": PAGE,
+    "compactnet complexity compact_mobilenet_sum_c4 --input 32x32x3 --layers": PAGE,
+    "compactnet complexity model.keras": PAGE,
+    "compactnet compress model.keras --out compact.keras": PAGE,
+    "compactnet compress model.keras --out compact.keras --compact-factor 4 --warm-start calibration.npz": PAGE,
+    "compactnet export model.keras model.tflite": PAGE,
+    "compactnet export model.keras model.onnx": PAGE,
+    "compactnet export compact.keras compact.tflite --precision int8 --config configs/ic.yaml --data data": PAGE,
+    "compactnet predict compact.tflite cat.png dog.png": PAGE,
+    "compactnet predict scenes.tflite street.wav --top 1 --json": PAGE,
+    "python -m pip wheel --no-deps --wheel-dir dist .": DEVICE,
+    "python -m pip install numpy scipy soundfile pillow ai-edge-litert": DEVICE,
+    "python -m pip install --no-deps dist/compactnet-*.whl": DEVICE,
+    "compactnet benchmark model.tflite compact.tflite model.onnx": PAGE,
     # docs/clusters.md
     ".venv/bin/python -m pip install -e '.[slurm]'": EXTRAS,
     "make reproduce-ic LAUNCHER=slurm": Elsewhere("--launcher slurm", SLURM),
@@ -214,6 +246,12 @@ def test_what_make_would_call_is_tested_elsewhere(command, how, environment):
         assert f"def {test}(" in (ROOT / file).read_text()
     else:
         assert how.test in ci_lines()
+
+
+@pytest.mark.parametrize(("command", "how"), covered(AsPrinted))
+def test_another_test_takes_it_from_the_page(command, how):
+    file, _, test = how.test.partition("::")
+    assert f"def {test}(" in (ROOT / file).read_text()
 
 
 @pytest.mark.parametrize(("command", "how"), covered(Here))

@@ -8,9 +8,9 @@ from compactnet.data.synthetic import generate_events
 from compactnet.errors import InputError
 from compactnet.experiments.config import load_experiment
 from compactnet.experiments.records import read_record
-from compactnet.experiments.weights import load_weights, save_weights, weights_hash
 from compactnet.layers import CompactConv2D
 from compactnet.measure.feature_maps import extract_feature_maps, read_feature_maps, write_feature_maps
+from compactnet.networks.weights import load_weights, save_weights, weights_hash
 from tests.factories import run_record
 from tests.scripts.calls import call
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from compactnet.data import Dataset, Split, UrbanSound8KFold
-from compactnet.experiments.weights import save_weights, weights_hash
 from compactnet.measure.feature_maps import extract_feature_maps
+from compactnet.networks.weights import save_weights, weights_hash
 from compactnet.schema import Experiment, RunRecord
 from compactnet.validation import validate
 from tests.factories import run_record

@@ -411,3 +411,15 @@ def test_a_layer_that_two_nested_models_share_is_refused():
 def test_a_model_that_cannot_be_copied_is_refused():
     assert "cannot be copied" in refusal(around(WithoutConfig(lambda inputs: inputs)))
     assert "cannot be copied" in refusal(around(keras.layers.Lambda(lambda inputs: 2 * inputs)))
+
+
+def test_a_copy_has_the_weights_of_the_model_if_asked():
+    inputs = keras.Input((8, 8, 3))
+    normalization = keras.layers.Normalization()
+    normalization.adapt(np.random.default_rng(0).normal(5, 2, (20, 8, 8, 3)))
+    outputs = Residual(4)(keras.layers.Conv2D(4, 1)(normalization(inputs)))
+    model = keras.Model(inputs, keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(2)])(outputs))
+    values = np.random.default_rng(1).normal(5, 2, (2, 8, 8, 3)).astype("float32")
+    copy = flatten(model, copy_weights=True)
+    np.testing.assert_allclose(copy(values), model(values), rtol=1e-5, atol=1e-6)
+    assert not np.allclose(flatten(model)(values), model(values), atol=1e-3)

@@ -70,6 +70,24 @@ def test_tables_1_and_2_have_measured_speed_and_ratio_next_to_the_papers(tables_
     assert "ONNX" not in text
 
 
+def test_exported_files_have_columns_of_their_own(tables_of):
+    folder = tables_of(
+        speed_record("vgg8", "2020-01-01"),
+        *(
+            speed_record("vgg8", "2020-01-02", runtime=runtime, deployed=True, precision=precision, scale=0.5)
+            for runtime, precision in (("litert", "float32"), ("litert", "int8"), ("openvino", "int8"))
+        ),
+    )
+    row = by_network(folder / "table1.csv")["compact_vgg_sum_c8"]
+    assert float(row["tensorflow_cpu_samples_per_s"]) == pytest.approx(5 / 0.16, abs=0.01)
+    assert float(row["litert_deployed_int8_samples_per_s"]) == pytest.approx(10 / 0.16, abs=0.01)
+    assert "litert_cpu_ratio" not in row
+    text = (folder / "table1.md").read_text()
+    for runtime, precision in (("LiteRT", "float32"), ("LiteRT", "int8"), ("OpenVINO", "int8")):
+        assert f"## Speed as deployed on the CPU, one thread, {runtime}, {precision}" in text
+    assert {row["precision"] for row in rows(folder / "speed_inference.csv")} == {"", "float32", "int8"}
+
+
 def test_a_family_that_was_not_timed_is_empty(tables_of):
     table = by_network(tables_of(speed_record("vgg8")) / "table1.csv")
     assert table["vgg8"]["tensorflow_cpu_ratio"] == "1.00"

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
+from compactnet.audio.recordings import decode
 from compactnet.data.log_mel import LogMelConfig, log_mel
-from compactnet.data.recordings import decode
 from compactnet.errors import InputError
 
 

@@ -5,19 +5,13 @@ from typing import Literal
 
 import librosa
 import numpy as np
-import scipy.fft
 import scipy.sparse
 from pydantic import model_validator
 
+from compactnet.audio.spectrogram import decibels, mel_power, mono
 from compactnet.checks import check_integer
 from compactnet.errors import InputError
 from compactnet.validation import Count, Number, StrictModel
-
-POWER_FLOOR = 1e-10
-"""Least power that enters the logarithm; silence is -100 dB."""
-
-FRAMES_AT_ONCE = 64
-"""Frames transformed together: few enough that their spectra stay in the processor's cache."""
 
 
 class LogMelConfig(StrictModel):
@@ -93,35 +87,13 @@ def log_mel(samples, sample_rate, config=SCENES):
     Source: Sec. IV of the paper.
     """
     check_integer("sample_rate", sample_rate)
-    samples = _mono(samples)
+    samples = mono(samples)
     if sample_rate != config.sample_rate:
         samples = librosa.resample(samples, orig_sr=sample_rate, target_sr=config.sample_rate, res_type="soxr_hq")
     if config.seconds is not None:
         samples = librosa.util.fix_length(samples, size=round(config.seconds * config.sample_rate))
     power = _power_librosa(samples, config) if config.backend == "librosa" else _power_scipy(samples, config)
-    return 10 * np.log10(np.maximum(power, POWER_FLOOR, dtype=np.float32))
-
-
-def _mono(samples):
-    if not isinstance(samples, np.ndarray) or not np.issubdtype(samples.dtype, np.floating):
-        kind = samples.dtype if isinstance(samples, np.ndarray) else type(samples).__name__
-        raise InputError(f"`samples` must be a float array, as soundfile reads it. Received: {kind}")
-    if samples.ndim not in (1, 2):
-        raise InputError(f"`samples` must have shape (n,) or (n, channels). Received: {samples.shape}")
-    if samples.size == 0:
-        raise InputError(f"`samples` holds no samples. Received: an array of shape {samples.shape}")
-    if samples.ndim == 1:
-        mono = samples.astype(np.float32, copy=False)
-    else:
-        # Adding columns is several times faster than a mean over a short last axis.
-        mono = samples[:, 0].astype(np.float32)
-        for channel in range(1, samples.shape[1]):
-            mono += samples[:, channel]
-        mono /= samples.shape[1]
-    # A sum is finite only if all its terms are, and costs no array of flags.
-    if not np.isfinite(mono.sum(dtype=np.float64)):
-        raise InputError("`samples` holds values that are not finite (NaN or infinite): the recording is damaged.")
-    return mono
+    return decibels(power)
 
 
 def _power_librosa(samples, config):
@@ -140,27 +112,12 @@ def _power_librosa(samples, config):
 
 
 def _power_scipy(samples, config):
-    window, filterbank = _kernels(config)
-    # Only the samples under the window are framed: their position in the transform changes phases, not powers.
-    before = config.fft // 2 - (config.fft - config.window) // 2
-    frames = 1 + len(samples) // config.hop
-    padded = np.zeros((frames - 1) * config.hop + config.window, dtype=np.float32)
-    padded[before : before + len(samples)] = samples[: len(padded) - before]
-    framed = np.lib.stride_tricks.sliding_window_view(padded, config.window)[:: config.hop]
-    power = np.empty((config.bands, frames), dtype=np.float32)
-    windowed = np.zeros((FRAMES_AT_ONCE, config.fft), dtype=np.float32)
-    for start in range(0, frames, FRAMES_AT_ONCE):
-        block = framed[start : start + FRAMES_AT_ONCE]
-        np.multiply(block, window, out=windowed[: len(block), : config.window])
-        spectrum = scipy.fft.rfft(windowed[: len(block)], axis=1)
-        squares = np.square(spectrum.real)
-        squares += np.square(spectrum.imag)
-        power[:, start : start + len(block)] = filterbank @ squares.T
-    return power
+    window, filterbank = kernels(config)
+    return mel_power(samples, window, filterbank, config.hop, config.fft)
 
 
 @lru_cache(maxsize=8)
-def _kernels(config):
+def kernels(config):
     """Return the window and the sparse filterbank of a config, in float32."""
     window = librosa.filters.get_window("hamming", config.window).astype(np.float32)
     filterbank = librosa.filters.mel(sr=config.sample_rate, n_fft=config.fft, n_mels=config.bands)

@@ -12,7 +12,7 @@ from compactnet.experiments import evaluation
 from compactnet.experiments.batches import permutation
 from compactnet.experiments.checkpoints import Checkpoints
 from compactnet.experiments.trainers import choose_trainer, compile_model
-from compactnet.experiments.weights import save_weights, weights_hash
+from compactnet.networks.weights import save_weights, weights_hash
 from compactnet.schema import Epoch, RunRecord, Segment, summarize
 
 REPORT_SECONDS = 0.2

@@ -9,9 +9,9 @@ from pydantic import ConfigDict
 
 from compactnet.data import AudioSection
 from compactnet.errors import InputError
-from compactnet.experiments.weights import load_weights
 from compactnet.files import read_npz, write_npz
 from compactnet.layers import CompactConv2D
+from compactnet.networks.weights import load_weights
 from compactnet.schema import RunRecord
 from compactnet.validation import StrictModel, validate
 

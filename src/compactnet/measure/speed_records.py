@@ -38,6 +38,10 @@ PAPER_WORK = MappingProxyType({"kind": "inference", "input_shape": ASC_INPUT, "b
 """What the paper timed: fields of a `Workload`, but for the runtime and the device."""
 
 
+DISTRIBUTIONS = MappingProxyType({"litert": "ai-edge-litert"})
+"""{runtime: its distribution}, where the names differ."""
+
+
 def write_speed_record(folder, record: SpeedRecord):
     """Write a record; it replaces one of the same work on the same machine.
 
@@ -51,7 +55,9 @@ def write_speed_record(folder, record: SpeedRecord):
     work = record.work
     key = [work.model_dump(mode="json"), record.loaded_core, record.environment.processor, record.accelerator]
     state = "" if record.loaded_core is None else "loaded"
-    parts = [work.kind, format_shape(work.input_shape), work.runtime, work.device, state, record.networks[0].network]
+    deployed = f"deployed-{work.precision}" if work.deployed else ""
+    where = [work.runtime, work.device, deployed, state]
+    parts = [work.kind, format_shape(work.input_shape), *where, record.networks[0].network]
     name = "-".join([*filter(None, parts), hash_json(key)[:8]])
     path = Path(folder) / "records" / SPEED / f"{name}.json"
     write_text(path, record.model_dump_json(indent=1) + "\n")
@@ -69,18 +75,21 @@ def read_speed_records(folder):
     return sorted(records, key=lambda record: record.finished)
 
 
-def newest(records, baseline, **work):
+def newest(records, baseline, deployed=False, precision="float32", **work):
     """Return the newest record on an idle machine of a baseline's networks, or None.
 
     Args:
         records: What `read_speed_records` returns.
         baseline: Name of the record's first network.
+        deployed: Whether exported files were timed.
+        precision: Theirs.
         **work: Fields of its `Workload`.
     """
     found = [
         record
         for record in records
         if record.loaded_core is None
+        and (record.work.deployed, record.work.precision) == (deployed, precision)
         and record.networks[0].network == baseline
         and all(getattr(record.work, name) == value for name, value in work.items())
     ]
@@ -93,7 +102,7 @@ def describe_machine(record):
     where = record.accelerator if work.device == "gpu" else environment.processor
     threads = f"{work.threads} thread{'s' if work.threads > 1 else ''}"
     core = "any core" if work.core is None else f"core {work.core}"
-    package = {"litert": "ai-edge-litert"}.get(work.runtime, work.runtime)
+    package = DISTRIBUTIONS.get(work.runtime, work.runtime)
     names = dict.fromkeys([package, "keras"])
     versions = ", ".join(f"{name} {environment.versions.get(name, 'unknown')}" for name in names)
     return f"{where}, {threads}, {core}, {versions}"

@@ -21,6 +21,7 @@ from compactnet.networks.convolutions import (
 from compactnet.networks.matching import matched_width
 from compactnet.networks.mobilenet import MobileNetV1
 from compactnet.networks.mobilenet_v2 import MobileNetV2
+from compactnet.networks.pretrained import PRETRAINED, pretrained
 from compactnet.networks.resnet import ResNet50, ResNet101
 from compactnet.networks.shufflenet import ShuffleNetV1, ShuffleNetV2
 from compactnet.networks.skeleton import Skeleton
@@ -29,6 +30,7 @@ from compactnet.networks.vgg import VGG8
 
 __all__ = [
     "CATALOGUE",
+    "PRETRAINED",
     "VGG8",
     "ChannelNet",
     "Channelwise",
@@ -55,4 +57,5 @@ __all__ = [
     "build",
     "get_spec",
     "matched_width",
+    "pretrained",
 ]

@@ -7,14 +7,19 @@ import keras
 from compactnet.checks import check_integer, suggest
 from compactnet.errors import InputError
 from compactnet.networks.catalogue import CATALOGUE
+from compactnet.networks.pretrained import PRETRAINED, pretrained
 from compactnet.networks.spec import NetworkSpec
+from compactnet.networks.weights import load_weights
+
+SCENE = (128, 512, 1)
+"""Mel bands, frames and channels of a 10 s scene."""
 
 LARGEST_TRIED = 1024
 """Pixels up to which the smallest input that works is looked for, once an input has turned out too small."""
 
 
-def build(name_or_spec, input_shape=(128, 512, 1), classes=10, resize_to=None, name=None):
-    """Build a network, untrained.
+def build(name_or_spec, input_shape=SCENE, classes=10, resize_to=None, name=None, weights=None):
+    """Build a network.
 
     Args:
         name_or_spec: A name in `CATALOGUE`, or a `NetworkSpec`.
@@ -22,14 +27,20 @@ def build(name_or_spec, input_shape=(128, 512, 1), classes=10, resize_to=None, n
         classes: Integer of at least 2, the number of classes.
         resize_to: Pair (height, width) in pixels to which the network first resizes its input (bilinear), or None.
         name: Name of the model; the catalogue name, or the skeleton's, if left out.
+        weights: None for a network that is not trained, or "cifar10" for weights that come with the package, of the
+            networks in `compactnet.networks.PRETRAINED`. They have an input shape, classes and preprocessing of their
+            own, see `compactnet.networks.pretrained`; leave out `input_shape`, `classes` and `resize_to`.
 
     Returns:
         A functional `keras.Model` from `(batch, *input_shape)` to `(batch, classes)` softmax probabilities.
 
     Raises:
-        InputError: an unknown name, Keras set to channels first, a shape or class count out of range, an input too
-            small for the skeleton, or a compact factor that does not divide the channels of one of its layers.
+        InputError: an unknown name, weights that do not exist or do not fit, Keras set to channels first, a shape or
+            class count out of range, an input too small for the skeleton, or a compact factor that does not divide the
+            channels of one of its layers.
     """
+    if weights is not None:
+        return _pretrained(name_or_spec, input_shape, classes, resize_to, name, weights)
     spec = get_spec(name_or_spec)
     if keras.config.image_data_format() != "channels_last":
         raise InputError(
@@ -54,6 +65,22 @@ def build(name_or_spec, input_shape=(128, 512, 1), classes=10, resize_to=None, n
     outputs = spec.skeleton.classifier(features, classes)
     default_name = name_or_spec if isinstance(name_or_spec, str) else spec.skeleton.kind
     return keras.Model(inputs, outputs, name=name or default_name)
+
+
+def _pretrained(network, input_shape, classes, resize_to, name, weights):
+    """Return a network of the catalogue with weights of the package."""
+    found = pretrained(network, weights)
+    given = {"input_shape": (tuple(input_shape), SCENE), "classes": (classes, 10), "resize_to": (resize_to, None)}
+    fixed = {"input_shape": found.input_shape, "classes": len(found.class_names), "resize_to": None}
+    for argument, (value, default) in given.items():
+        if value not in (default, fixed[argument]):
+            raise InputError(
+                f"The weights {weights!r} of {network} are for {argument}={fixed[argument]!r}. Leave it out, or build "
+                f"without weights. Received: {argument}={value!r}"
+            )
+    model = build(found.network, found.input_shape, len(found.class_names), name=name or network)
+    load_weights(PRETRAINED[network, weights].with_suffix(".npz"), model, found.weights_sha256)
+    return model
 
 
 def get_spec(name_or_spec):

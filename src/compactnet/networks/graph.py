@@ -15,14 +15,15 @@ JOINT = "-"
 """Separates the name of a composite layer from that of its part; Keras and its backends allow few characters here."""
 
 
-def flatten(model):
-    """Return a copy of `model`, with newly initialized weights, whose composite layers are opened.
+def flatten(model, copy_weights=False):
+    """Return a copy of `model` whose composite layers are opened.
 
     A composite layer stays closed if its `call` does not accept symbolic tensors (recurrent layers), or if a weight
     would be lost because it belongs to none of the layers that its `call` adds to the graph (some wrappers).
 
     Args:
         model: A functional `keras.Model`, or a built `keras.Sequential`.
+        copy_weights: Whether the copy has the weights of `model`; they are newly initialized otherwise.
 
     Returns:
         A functional `keras.Model`; `model` itself is not changed. The parts of a composite layer are named after it,
@@ -46,7 +47,7 @@ def flatten(model):
     flat, opened = model, True
     # A sublayer may be composite in turn: each pass opens one level, until one finds nothing to open.
     while opened:
-        flat, opened = _copy_opened(flat)
+        flat, opened = _copy_opened(flat, copy_weights)
     if flat.count_params() != model.count_params():
         raise InputError(
             f"A flat copy of {model.name!r} would have {flat.count_params()} parameters instead of "
@@ -62,13 +63,18 @@ def nodes(flat_model):
         yield node.operation, node.input_tensors, node.output_tensors
 
 
-def _copy_opened(model):
+def _copy_opened(model, copy_weights):
     """Return a copy of a functional model with its outermost composites opened, and whether there were any."""
     opened = []
+    originals = {layer.name: layer for layer in model.layers} if copy_weights else {}
 
     def call(layer, *args, **kwargs):
         # The ordinary call builds the layer, whatever its signature; its outputs stay unused if it can be opened.
         closed = layer(*args, **kwargs)
+        if original := originals.get(layer.name):
+            layer.set_weights(original.get_weights())
+            if isinstance(layer, keras.layers.Normalization):
+                layer.finalize_state()  # it computes with copies of its weights
         if not isinstance(layer, keras.layers.Layer) or not sublayers(layer):
             return closed
         try:

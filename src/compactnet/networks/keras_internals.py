@@ -10,11 +10,17 @@ import importlib
 def computation_nodes(model):
     """Yield the nodes of a functional model but those of its inputs, each after the nodes that it depends on.
 
-    A node is one call of an operation, with the attributes `operation`, `input_tensors` and `output_tensors`.
+    A node is one call of an operation, with the attributes `operation`, `input_tensors`, `output_tensors` and
+    `arguments`; the last fills in other tensors.
     """
     levels = model._nodes_by_depth
     for depth in sorted(levels, reverse=True):
         yield from (node for node in levels[depth] if not node.is_input)
+
+
+def structures(model):
+    """Return the inputs and the outputs of a functional model as they were given: a tensor, a list or a dictionary."""
+    return model._inputs_struct, model._outputs_struct
 
 
 def sublayers(layer):
@@ -47,3 +53,21 @@ def uses_onednn():
     ask.
     """
     return bool(importlib.import_module("tensorflow.python.util._pywrap_util_port").IsMklEnabled())
+
+
+def call_again(node, tensors):
+    """Call the operation of a node on other tensors, and return a list of its outputs.
+
+    Args:
+        node: What `computation_nodes` yields.
+        tensors: {id of an input tensor of the node: tensor that takes its place}
+    """
+    args, kwargs = node.arguments.fill_in(tensors)
+    return importlib.import_module("keras").tree.flatten(node.operation(*args, **kwargs))
+
+
+def frozen_function(concrete):
+    """Return a concrete function of TensorFlow with its variables turned into constants."""
+    return importlib.import_module(
+        "tensorflow.python.framework.convert_to_constants"
+    ).convert_variables_to_constants_v2(concrete)

@@ -21,8 +21,17 @@ RATIO_NOTE = (
 SPEED_NOTE = (
     "Speed is in samples per second with a batch of 1 and 128x512x1 inputs: median and quartiles of the calls. The "
     "paper used an Intel Xeon E5-2650 v4 and an Nvidia RTX 2080 Ti (Sec. V-A). We time compact networks with the sum; "
-    "the paper does not say which operation it timed. " + RATIO_NOTE
+    "the paper does not say which operation it timed. *As deployed* is the folded network in an exported file, with "
+    "the interchannel operation in the form that was fastest in that runtime (docs/deploy.md). " + RATIO_NOTE
 )
+
+DEPLOYED = tuple(
+    (runtime, precision)
+    for runtime in ("tensorflow", "litert", "onnxruntime", "openvino")
+    for precision in ("float32", "int8")
+    if runtime != "tensorflow" or precision == "float32"
+)
+"""Runtimes and precisions of exported files that may be timed, in the order of columns."""
 
 INFERENCE = tuple(
     (device, runtime) for device in DEVICES for runtime in RUNTIMES if device == "cpu" or runtime in BACKENDS
@@ -36,6 +45,7 @@ RUNTIME_NAMES = MappingProxyType(
         "torch": "PyTorch",
         "litert": "LiteRT",
         "onnxruntime": "ONNX Runtime",
+        "openvino": "OpenVINO",
     }
 )
 
@@ -70,14 +80,27 @@ def add_speeds(rows, sources):
         for device in DEVICES
     }
     columns, sections = [flops_ratio, *(column for pair in paper.values() for column in pair)], []
-    for device, runtime in INFERENCE:
+    where = {"cpu": "CPU, one thread", "gpu": "GPU"}
+    built = [
+        (f"Speed on the {where[device]}, {RUNTIME_NAMES[runtime]}", f"{runtime}_{device}", device, {"runtime": runtime})
+        for device, runtime in INFERENCE
+    ]
+    deployed = [
+        (
+            f"Speed as deployed on the {where['cpu']}, {RUNTIME_NAMES[runtime]}, {precision}",
+            f"{runtime}_deployed_{precision}",
+            "cpu",
+            {"runtime": runtime, "deployed": True, "precision": precision},
+        )
+        for runtime, precision in DEPLOYED
+    ]
+    for title, prefix, device, work in (*built, *deployed):
         records = {
-            baseline: newest(sources.speed_records, baseline, runtime=runtime, device=device, **PAPER_WORK)
+            baseline: newest(sources.speed_records, baseline, device=device, **work, **PAPER_WORK)
             for baseline in FAMILIES
         }
         if not any(records[BASELINES[row["network"]]] for row in rows):
             continue
-        prefix = f"{runtime}_{device}"
         for row in rows:
             measured = _measured(records[BASELINES[row["network"]]], row["network"])
             row |= {f"{prefix}_{name}": value for name, value in measured.items()}
@@ -90,9 +113,11 @@ def add_speeds(rows, sources):
         )
         paper_speed, paper_ratio = paper[device]
         shown = (MODEL, paper_speed, speed, quartiles, paper_ratio, ratio, ratio_range, flops_ratio, machine)
-        where = "CPU, one thread" if device == "cpu" else "GPU"
+        if work.get("deployed"):
+            form = Column(f"{prefix}_interchannel", "interchannel operation as")
+            added, shown = (*added, form), (*shown[:-1], form, machine)
         columns += added
-        sections.append(Section(f"Speed on the {where}, {RUNTIME_NAMES[runtime]}", shown))
+        sections.append(Section(title, shown))
     return columns, sections
 
 
@@ -108,5 +133,6 @@ def _measured(record, network):
         "ratio": ratio,
         "ratio_range": f"{low:.2f} to {high:.2f}",
         "machine": describe_machine(record),
+        "interchannel": timings.interchannel,
         "record": record,
     }

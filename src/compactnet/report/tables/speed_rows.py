@@ -11,6 +11,8 @@ COLUMNS = (
     Column("network", "network"),
     Column("runtime", "runtime"),
     Column("device", "device"),
+    Column("precision", "exported file"),
+    Column("interchannel", "interchannel operation as"),
     Column("input", "input"),
     Column("batch_size", "batch size", "d"),
     Column("milliseconds_median", "median, ms", ".2f"),
@@ -43,7 +45,8 @@ def speed_table(sources, kind, title, note):
         if record.work.kind == kind
         for timings in record.networks
     ]
-    columns = tuple(column for column in COLUMNS if kind == "training" or column is not MEMORY)
+    hidden = ("precision", "interchannel") if kind == "training" else (MEMORY.name,)
+    columns = tuple(column for column in COLUMNS if column.name not in hidden)
     return Table(f"speed_{kind}", title, (f"{note} {RATIO_NOTE}",), columns, rows)
 
 
@@ -58,6 +61,8 @@ def _row(record, timings, paper):
         "network": timings.network,
         "runtime": work.runtime,
         "device": work.device,
+        "precision": work.precision if work.deployed else None,
+        "interchannel": timings.interchannel,
         "input": format_shape(work.input_shape),
         "batch_size": work.batch_size,
         "milliseconds_median": 1e3 * median,

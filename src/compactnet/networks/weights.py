@@ -1,4 +1,4 @@
-"""Trained weights of a run, kept in the results folder on request."""
+"""Trained weights as npz files, with a hash that says whose they are."""
 
 import hashlib
 

@@ -7,7 +7,7 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from compactnet.data.recordings import decode
+from compactnet.audio.recordings import decode
 from compactnet.errors import InputError
 
 

@@ -1,0 +1,1 @@
+"""Sound files and spectrograms with NumPy, SciPy and soundfile alone, for training and for devices."""

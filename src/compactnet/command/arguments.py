@@ -1,0 +1,51 @@
+"""The parser, and types of arguments that several subcommands share."""
+
+import argparse
+from pathlib import Path
+
+from compactnet.errors import InputError
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose refusals are an `InputError`, one line like all others."""
+
+    def error(self, message):
+        raise InputError(f"{message[0].upper()}{message[1:]}. See {self.prog} --help.")
+
+
+def positive(text):
+    """Return an integer of at least 1."""
+    try:
+        number = int(text)
+    except ValueError:
+        number = 0
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"takes an integer of at least 1, received {text!r}")
+    return number
+
+
+def shape(text):
+    """Return (128, 512, 1) for "128x512x1"."""
+    try:
+        extents = tuple(int(extent) for extent in text.lower().split("x"))
+    except ValueError:
+        extents = ()
+    if not extents or min(extents) < 1:
+        raise argparse.ArgumentTypeError(f"takes a shape such as 128x512x1, received {text!r}")
+    return extents
+
+
+def add_model(parser, **settings):
+    """Add the argument FILE.keras, a model that Keras saved."""
+    parser.add_argument("model", type=Path, metavar="FILE.keras", help="model that Keras saved", **settings)
+
+
+def add_threads(parser):
+    """Add `--threads`."""
+    parser.add_argument(
+        "--threads",
+        type=positive,
+        default=1,
+        metavar="N",
+        help="processor threads (default: 1); a SavedModel takes those that TensorFlow has",
+    )

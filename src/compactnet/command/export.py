@@ -1,0 +1,134 @@
+"""`compactnet export`: a file for a device."""
+
+from pathlib import Path
+
+from compactnet.command.arguments import add_model, shape
+from compactnet.command.files import read_model, read_samples
+from compactnet.commands import add_data_option, import_keras, suppress_stderr
+from compactnet.errors import InputError
+
+SUMMARY = "Export a saved model to a file for a device, and verify the file."
+EXAMPLES = (
+    "compactnet export model.keras model.tflite",
+    "compactnet export model.keras model.onnx --labels cat dog --verification test.npz",
+    "compactnet export model.keras model.tflite --precision int8 --config configs/ic.yaml --data data",
+)
+FORMATS = ("litert", "onnx", "openvino", "saved_model")
+PRECISIONS = ("float32", "float16", "int8", "int8_dynamic")
+FORMS = ("auto", "reduce", "slices", "pooling", "branches", "tied")
+VERIFIED = 500
+"""Test samples that a file is verified on, with --config."""
+
+
+def add_arguments(parser):
+    """Add the arguments to a parser."""
+    add_model(parser)
+    parser.add_argument(
+        "out", type=Path, metavar="OUT", help="a .tflite, .onnx or .xml (OpenVINO) file, or a folder for a SavedModel"
+    )
+    parser.add_argument("--format", choices=FORMATS, help="default: what the suffix of OUT says")
+    parser.add_argument("--precision", choices=PRECISIONS, default="float32", help="default: float32")
+    parser.add_argument(
+        "--interchannel",
+        choices=FORMS,
+        default="auto",
+        help="form of the interchannel operation (default: auto, the fastest in the runtime)",
+    )
+    parser.add_argument(
+        "--calibration", type=Path, metavar="X.npz", help="array x of some hundred training samples, for int8"
+    )
+    parser.add_argument(
+        "--verification", type=Path, metavar="X.npz", help="array x of test samples, and optionally y, class numbers"
+    )
+    parser.add_argument(
+        "--max-drop", type=float, metavar="SHARE", help="largest loss of accuracy, such as 0.01; needs class numbers"
+    )
+    parser.add_argument(
+        "--labels", nargs="+", metavar="NAME", help="names of the classes, or a labels.txt with one a line"
+    )
+    parser.add_argument(
+        "--input", type=shape, metavar="HxWxC", help="shape of a sample, where the model leaves it open"
+    )
+    parser.add_argument(
+        "--config",
+        type=Path,
+        metavar="FILE.yaml",
+        help="experiment that the model was trained in: labels, preprocessing, calibration (training split) and "
+        f"verification (the first {VERIFIED} test samples) come from its data set, where no other option gives them",
+    )
+    add_data_option(parser)
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides", help="override a key of the config"
+    )
+
+
+def run(options):
+    """Write the file and print the report."""
+    from compactnet.deploy.running import format_of
+
+    format_of(options.out, options.format)
+    given = {"labels": _labels(options.labels)}
+    if options.calibration:
+        given["calibration_data"] = read_samples(options.calibration)[0]
+    if options.verification:
+        x, y = read_samples(options.verification)
+        given["verification_data"] = x if y is None else (x, y)
+    import_keras()
+    from compactnet.deploy import export
+
+    model = read_model(options.model)
+    if options.config:
+        # What was given on the command line comes last, and wins.
+        given = _of_data_set(options) | {name: value for name, value in given.items() if value is not None}
+    with suppress_stderr():  # runtimes announce themselves there
+        report = export(
+            model,
+            options.out,
+            options.format,
+            precision=options.precision,
+            max_drop=options.max_drop,
+            input_signature=options.input,
+            interchannel=options.interchannel,
+            **given,
+        )
+    print(report)
+
+
+def _labels(given):
+    """Return the list of class names, or None."""
+    if given is None or len(given) > 1 or not given[0].lower().endswith(".txt"):
+        return given
+    try:
+        lines = Path(given[0]).read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{given[0]} cannot be read: {getattr(error, 'strerror', None) or error}.") from error
+    return [line.strip() for line in lines if line.strip()]
+
+
+def _of_data_set(options):
+    """Return the arguments of `export` that the data set of an experiment gives."""
+    import numpy as np
+
+    from compactnet.data import AudioSection
+    from compactnet.deploy import AudioPreprocessing, ImagePreprocessing, calibration_samples
+    from compactnet.experiments.config import load_experiment
+
+    section = load_experiment(options.config, options.overrides).data
+    folds = section.folds()
+    if len(folds) > 1:
+        names = ", ".join(fold.fold_name for fold in folds)
+        raise InputError(
+            f"{options.config} splits its data in {len(folds)} ways ({names}). Say which one the model was trained on, "
+            "for example --set data.test_folds=[10]."
+        )
+    dataset = folds[0].load(options.data)
+    if isinstance(section, AudioSection):
+        preprocessing = AudioPreprocessing.of(section.features, dataset)
+    else:
+        preprocessing = ImagePreprocessing.of(dataset)
+    return {
+        "labels": list(dataset.class_names),
+        "preprocessing": preprocessing,
+        "calibration_data": calibration_samples(dataset)[0] if options.precision == "int8" else None,
+        "verification_data": dataset.batch(dataset.test, np.arange(min(VERIFIED, len(dataset.test)))),
+    }

@@ -1,0 +1,82 @@
+"""Models and arrays that are given as files."""
+
+import shutil
+import tempfile
+from pathlib import Path
+
+from compactnet.commands import suppress_stderr
+from compactnet.errors import InputError
+
+SUFFIX = ".keras"
+
+
+def read_model(path):
+    """Return the model of a .keras file, not compiled. Its layers may be those of Keras and of this package.
+
+    Raises:
+        InputError: there is no such file, or Keras cannot read it.
+    """
+    import keras
+
+    import compactnet.deploy.forms
+    import compactnet.layers  # noqa: F401  Keras finds a layer once its class exists
+
+    path = check_suffix(path)
+    if not path.is_file():
+        raise InputError(f"{path} does not exist.")
+    try:
+        with suppress_stderr():
+            return keras.saving.load_model(path, compile=False)
+    except Exception as error:  # a damaged file, or a layer that is unknown here, can raise anything
+        reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
+        raise InputError(f"{path} cannot be read as a Keras model: {reason[:300]}") from error
+
+
+def check_suffix(path):
+    """Return a path, which must end in .keras.
+
+    Raises:
+        InputError: it does not.
+    """
+    path = Path(path)
+    if path.suffix != SUFFIX:
+        raise InputError(f"{path} does not end in {SUFFIX}, as the file of a Keras model does.")
+    return path
+
+
+def write_model(model, path):
+    """Save a model as a .keras file, in one step.
+
+    Raises:
+        InputError: the file cannot be written.
+        ResourceError: the disk is full.
+    """
+    from compactnet.files import atomic_write
+
+    with atomic_write(path) as partial, tempfile.TemporaryDirectory() as folder:
+        saved = Path(folder) / f"model{SUFFIX}"  # Keras asks for the suffix
+        model.save(saved)
+        shutil.copyfile(saved, partial)
+
+
+def read_samples(path):
+    """Return the arrays x and y of an npz file; y is None where it has none.
+
+    Raises:
+        InputError: there is no such file, or it holds other arrays.
+    """
+    from compactnet.files import read_npz
+
+    path = Path(path)
+    try:
+        arrays = read_npz(path)
+    except FileNotFoundError:
+        raise InputError(f"{path} does not exist.") from None
+    except ValueError as error:
+        raise InputError(f"{path} cannot be read as an npz file: {error}.") from error
+    if "x" not in arrays or set(arrays) - {"x", "y"}:
+        raise InputError(
+            f"{path} must hold an array x of samples as the network takes them, and may hold y, their class numbers: "
+            f"numpy.savez({path.name!r}, x=x, y=y). It holds: {', '.join(arrays) or 'nothing'}"
+        )
+    return arrays["x"], arrays.get("y")

@@ -1,0 +1,78 @@
+"""The compressed model: a copy in which the chosen convolutions are compact and every other layer has its weights."""
+
+import keras
+
+from compactnet.compression.choosing import POINTWISE, SEPARABLE
+from compactnet.compression.opening import clone_layer, copied, copy_weights
+from compactnet.layers import CompactConv2D, InterchannelPooling
+
+SAME = ("name", "trainable", "dtype", "filters", "kernel_size", "strides", "padding", "dilation_rate", "use_bias")
+SAME += ("activation", "bias_initializer", "bias_regularizer", "bias_constraint")
+"""What a compact convolution takes over from the layer that it replaces, as in its config."""
+
+
+def compacted(model, choices, rules):
+    """Return a copy of an opened model in which the chosen convolutions are compact.
+
+    Args:
+        model: A functional `keras.Model`.
+        choices: List of `Choice`.
+        rules: The `Rules`.
+
+    Returns:
+        A functional `keras.Model`. What is new in it is newly initialized; all else has the weights of `model`.
+    """
+    chosen = {choice.name: choice for choice in choices}
+    originals = {layer.name: layer for layer in model.layers}
+
+    def clone(operation):
+        choice = chosen.get(operation.name)
+        if choice is None or choice.kind == POINTWISE:
+            return clone_layer(operation)
+        return compact_layer(operation, choice, rules)
+
+    def call(layer, *args, **kwargs):
+        choice = chosen.get(layer.name)
+        if choice is not None and choice.kind == POINTWISE:
+            pooling = InterchannelPooling(
+                choice.compact_factor,
+                rules.operation,
+                rules.grouping,
+                dtype=layer.dtype_policy,
+                name=pooling_name(choice),
+            )
+            args = (pooling(args[0]), *args[1:])
+        outputs = layer(*args, **kwargs)
+        if choice is None and layer.name in originals:
+            copy_weights(originals[layer.name], layer)
+        return outputs
+
+    return copied(model, clone, call)
+
+
+def pooling_name(choice):
+    """Return the name of the interchannel operation that stands before a 1x1 convolution."""
+    return f"{choice.name}_interchannel"
+
+
+def compact_layer(layer, choice, rules):
+    """Return the compact convolution that replaces a standard or separable one."""
+    config = layer.get_config()
+    arguments = {name: config[name] for name in SAME}
+    for argument in ("initializer", "regularizer", "constraint"):
+        for weight in ("depthwise", "pointwise"):
+            # Both kernels of a compact convolution take what the one kernel of a standard convolution had.
+            source = f"{weight}_{argument}" if choice.kind == SEPARABLE else f"kernel_{argument}"
+            arguments[f"{weight}_{argument}"] = config[source]
+    if config.get("activity_regularizer") is not None:
+        arguments["activity_regularizer"] = keras.regularizers.get(config["activity_regularizer"])
+    if choice.normalization is not None:
+        arguments["momentum"] = choice.normalization.momentum
+        arguments["epsilon"] = choice.normalization.epsilon
+    return CompactConv2D(
+        compact_factor=choice.compact_factor,
+        operation=rules.operation,
+        grouping=rules.grouping,
+        depthwise_activation=choice.activation,
+        **arguments,
+    )

@@ -1,0 +1,213 @@
+"""Exported files in their runtimes, without Keras: open a file, run a sample, read its metadata."""
+
+import hashlib
+import importlib.util
+import io
+import json
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from compactnet.checks import check_choice
+from compactnet.errors import InputError
+
+FORMATS = MappingProxyType(
+    {"litert": ".tflite", "onnx": ".onnx", "openvino": ".xml", "saved_model": "a folder without a suffix"}
+)
+"""{format: suffix of its file}"""
+
+MODULES = MappingProxyType(
+    {"litert": "ai_edge_litert", "onnx": "onnxruntime", "openvino": "openvino", "saved_model": "tensorflow"}
+)
+"""{format: module that runs it}"""
+
+PACKAGES = MappingProxyType(
+    {"litert": "ai-edge-litert", "onnx": "onnxruntime", "openvino": "openvino", "saved_model": "tensorflow"}
+)
+"""{format: distribution that runs it}"""
+
+METADATA = "compactnet"
+"""Key of the metadata in a file."""
+
+METADATA_FILE = "compactnet.json"
+"""Name of the metadata where they are a file: in the archive at the end of a LiteRT file, and in a SavedModel."""
+
+
+@dataclass(frozen=True)
+class Running:
+    """A file in its runtime.
+
+    Attributes:
+        run: Function of a float32 array of `input_shape` that returns the output array.
+        input_shape: Shape of the input, the batch axis of 1 included.
+        metadata: Dictionary, or None where the file has none of ours.
+        handle: The runtime's own object.
+    """
+
+    run: Any
+    input_shape: tuple
+    metadata: dict | None
+    handle: Any
+
+
+def format_of(filepath, given=None):
+    """Return the format of a file: `given`, or what its suffix says.
+
+    Raises:
+        InputError: nobody knows it.
+    """
+    if given is not None:
+        return check_choice("format", given, tuple(FORMATS))
+    suffix = Path(filepath).suffix.lower()
+    for name, known in FORMATS.items():
+        if suffix == known or (not suffix and name == "saved_model"):
+            return name
+    raise InputError(
+        f"The suffix of {filepath} names no format. Use .tflite (LiteRT), .onnx, .xml (OpenVINO) or none (SavedModel)."
+    )
+
+
+def open_file(filepath, threads=1):
+    """Open an exported file in its runtime.
+
+    Args:
+        filepath: File of LiteRT, ONNX or OpenVINO, or folder of a SavedModel.
+        threads: Processor threads; a SavedModel takes those that TensorFlow has.
+
+    Returns:
+        A `Running`.
+
+    Raises:
+        InputError: the file is missing, damaged or of another kind, or its runtime is not installed.
+    """
+    path, format = Path(filepath), format_of(filepath)
+    if not path.exists():
+        raise InputError(f"{path} does not exist.")
+    if importlib.util.find_spec(MODULES[format]) is None:
+        raise InputError(
+            f"Running {path} needs {PACKAGES[format]}, which is not installed: pip install {PACKAGES[format]}"
+        )
+    try:
+        return _OPEN[format](path, threads)
+    except InputError:
+        raise
+    except Exception as error:  # each runtime has its own errors for a damaged file
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise InputError(f"{path} is damaged or no file of {PACKAGES[format]}: {reason[:200]}") from error
+
+
+def add_metadata_to_litert(content, metadata):
+    """Return the bytes of a LiteRT file with metadata in an archive at its end, where runtimes do not look."""
+    metadata = {**metadata, "model_sha256": hashlib.sha256(content).hexdigest(), "model_bytes": len(content)}
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as file:
+        file.writestr(zipfile.ZipInfo(METADATA_FILE), json.dumps(metadata), zipfile.ZIP_DEFLATED)
+    return content + archive.getvalue()
+
+
+def _open_litert(path, threads):
+    from ai_edge_litert.interpreter import Interpreter
+
+    content = path.read_bytes()
+    # The runtime would read past the end of a file that is cut off.
+    if content[4:8] != b"TFL3":
+        raise InputError(f"{path} is no LiteRT file.")
+    metadata = None
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as file:
+            metadata = json.loads(file.read(METADATA_FILE))
+    except (zipfile.BadZipFile, KeyError):
+        pass
+    if metadata and hashlib.sha256(content[: metadata["model_bytes"]]).hexdigest() != metadata["model_sha256"]:
+        raise InputError(f"{path} is damaged: its content is not what was exported. Copy or export it again.")
+    interpreter = Interpreter(model_content=content, num_threads=threads)
+    interpreter.allocate_tensors()
+    (source,), (target,) = interpreter.get_input_details(), interpreter.get_output_details()
+
+    def run(sample):
+        interpreter.set_tensor(source["index"], sample)
+        interpreter.invoke()
+        return interpreter.get_tensor(target["index"])
+
+    return Running(run, tuple(int(extent) for extent in source["shape"]), metadata, interpreter)
+
+
+def _open_onnx(path, threads):
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(path.read_bytes(), options, providers=["CPUExecutionProvider"])
+    (source,) = session.get_inputs()
+    metadata = session.get_modelmeta().custom_metadata_map.get(METADATA)
+    return Running(
+        lambda sample: session.run(None, {source.name: sample})[0],
+        tuple(source.shape),
+        None if metadata is None else json.loads(metadata),
+        session,
+    )
+
+
+def _open_openvino(path, threads):
+    import openvino
+
+    core = openvino.Core()
+    model = core.read_model(path)
+    settings = {
+        "INFERENCE_NUM_THREADS": threads,
+        "NUM_STREAMS": 1,
+        "PERFORMANCE_HINT": "LATENCY",
+        # A processor with bfloat16 would otherwise round without being asked.
+        "INFERENCE_PRECISION_HINT": "f32",
+    }
+    compiled = core.compile_model(model, "CPU", settings)
+    request = compiled.create_infer_request()
+    metadata = json.loads(model.get_rt_info(METADATA).astype(str)) if model.has_rt_info(METADATA) else None
+    return Running(
+        lambda sample: request.infer([sample], share_inputs=True)[0],
+        tuple(compiled.input(0).shape),
+        metadata,
+        compiled,
+    )
+
+
+def _open_saved_model(path, threads):
+    import tensorflow as tf
+
+    loaded = tf.saved_model.load(path)
+    function = loaded.signatures["serving_default"]
+    ((name, source),) = function.structured_input_signature[1].items()
+    extra = path / "assets.extra" / METADATA_FILE
+    metadata = json.loads(extra.read_text(encoding="utf-8")) if extra.is_file() else None
+
+    def run(sample):
+        (output,) = function(**{name: tf.constant(sample)}).values()
+        return output.numpy()
+
+    # The function keeps no reference to the object that owns its variables.
+    return Running(run, tuple(source.shape), metadata, loaded)
+
+
+_OPEN = MappingProxyType(
+    {"litert": _open_litert, "onnx": _open_onnx, "openvino": _open_openvino, "saved_model": _open_saved_model}
+)
+
+
+def check_input(sample, shape):
+    """Return a batch of samples as float32.
+
+    Raises:
+        InputError: it is no array of numbers of shape (n, *shape).
+    """
+    values = np.asarray(sample)
+    if values.dtype.kind not in "fiu" or values.shape[1:] != tuple(shape) or values.ndim != len(shape) + 1:
+        raise InputError(
+            f"The samples must be an array of numbers of shape (n, {', '.join(map(str, shape))}). "
+            f"Received: {values.dtype} of shape {values.shape}"
+        )
+    return np.ascontiguousarray(values, dtype=np.float32)

@@ -1,0 +1,48 @@
+"""Networks of the tests: with statistics of normalization that differ from their initial values."""
+
+import keras
+import numpy as np
+
+from compactnet.layers import CompactConv2D
+from compactnet.networks.keras_internals import all_sublayers
+
+
+def with_statistics(model, seed=0):
+    """Return a model after drawing the weights of its normalizations, so that folding has something to fold."""
+    generator = np.random.default_rng(seed)
+    for layer in all_sublayers(model):
+        if isinstance(layer, keras.layers.BatchNormalization):
+            positive = ("gamma", "moving_variance")
+            layer.set_weights(
+                [
+                    generator.uniform(0.5, 1.5, weight.shape)
+                    if variable.path.endswith(positive)
+                    else generator.normal(0, 0.2, weight.shape)
+                    for variable, weight in zip(layer.weights, layer.get_weights(), strict=True)
+                ]
+            )
+    return model
+
+
+def features_of(model):
+    """Return a model up to what its classifier receives: softmax would hide differences."""
+    return keras.Model(model.input, model.layers[-1].input)
+
+
+def small(operation="sum", grouping="strided", factor=4, classes=5, name="small"):
+    """Return a small network: a convolution, two compact convolutions and a classifier."""
+    inputs = keras.Input((12, 12, 3), name="input")
+    outputs = keras.layers.Conv2D(16, 3, padding="same", name="stem")(inputs)
+    outputs = keras.layers.BatchNormalization(name="stem_normalization")(outputs)
+    outputs = keras.layers.Activation("relu", name="stem_activation")(outputs)
+    outputs = keras.layers.MaxPooling2D(name="pool")(outputs)
+    for number, filters in ((1, 32), (2, 16)):
+        outputs = CompactConv2D(
+            filters, 3, factor, operation, padding="same", grouping=grouping, name=f"compact{number}"
+        )(outputs)
+        outputs = keras.layers.BatchNormalization(name=f"normalization{number}")(outputs)
+        outputs = keras.layers.Activation("relu6", name=f"activation{number}")(outputs)
+        outputs = keras.layers.Dropout(0.3, name=f"dropout{number}")(outputs)
+    outputs = keras.layers.GlobalAveragePooling2D(name="global_pooling")(outputs)
+    outputs = keras.layers.Dense(classes, activation="softmax", name="classifier")(outputs)
+    return with_statistics(keras.Model(inputs, outputs, name=name))

@@ -1,0 +1,179 @@
+import keras
+import numpy as np
+import pytest
+
+from compactnet.deploy import calibration_samples, export, exporting, load
+from compactnet.deploy.exporting import converted_files
+from compactnet.errors import InputError
+from compactnet.networks import CATALOGUE, build
+from tests.deploy.networks import small, with_statistics
+
+SUFFIXES = {"litert": ".tflite", "onnx": ".onnx", "openvino": ".xml", "saved_model": ""}
+
+
+@pytest.fixture(scope="module")
+def samples():
+    return np.random.default_rng(3).normal(size=(40, 12, 12, 3)).astype("float32")
+
+
+@pytest.fixture(scope="module")
+def confident():
+    """A network whose classes are not chance, as after training: its classifier has large weights."""
+    model = small()
+    kernel, bias = model.layers[-1].get_weights()
+    model.layers[-1].set_weights([20 * kernel, bias])
+    return model
+
+
+@pytest.mark.parametrize(
+    ("precision", "format"),
+    [
+        (precision, format)
+        for precision, formats in {
+            "float32": ("litert", "onnx"),
+            "float16": ("litert", "onnx", "openvino"),
+            "int8": ("litert", "onnx", "openvino"),
+            "int8_dynamic": ("litert", "onnx"),
+        }.items()
+        for format in formats
+    ],
+)
+def test_files_of_every_precision_agree_with_the_model(tmp_path, confident, samples, precision, format):
+    classes = np.argmax(confident(samples), axis=-1)
+    report = export(
+        confident,
+        tmp_path / f"model{SUFFIXES[format]}",
+        precision=precision,
+        calibration_data=samples if precision == "int8" else None,
+        verification_data=(samples, classes),
+        max_drop=0.03,
+        interchannel="slices",
+    )
+    assert report.accuracy[0] == 1
+    assert report.agreement == report.accuracy[1] >= 0.97
+    assert report.bytes > 1_000
+    assert (report.format, report.precision, report.interchannel) == (format, precision, "slices")
+    text = str(report)
+    assert "same class" in text and "ms a sample" in text and "accuracy" in text
+    assert load(report.path).metadata["precision"] == precision
+
+
+def test_auto_tries_the_forms_and_keeps_the_fastest(tmp_path):
+    report = export(small(), tmp_path / "model.onnx")
+    assert set(report.milliseconds_by_form) | set(report.refused_forms) == {"reduce", "slices", "pooling", "branches"}
+    assert report.milliseconds == min(report.milliseconds_by_form.values())
+    assert report.milliseconds_by_form[report.interchannel] == report.milliseconds
+
+
+@pytest.mark.parametrize("operation", ["sum", "average", "max"])
+def test_onnx_reduces_a_view_with_channels_first(tmp_path, operation):
+    report = export(small(operation), tmp_path / "model.onnx", interchannel="reduce")
+    reduction = "ReduceMax" if operation == "max" else "MatMul"
+    assert report.operations[reduction] == 2 + (reduction == "MatMul")  # the classifier is a product too
+    assert "Slice" not in report.operations
+    # The channels of the input come last, so one transposition is needed.
+    assert report.transposes <= 1
+
+
+def test_litert_runs_whole_in_xnnpack(tmp_path):
+    report = export(small(), tmp_path / "model.tflite", interchannel="branches")
+    assert (report.partitions, report.not_delegated, report.transposes) == (1, {}, 0)
+    assert "operations outside: none" in str(report)
+
+
+def test_a_network_without_the_operation_says_nothing_of_forms(tmp_path):
+    inputs = keras.Input((8, 8, 3))
+    model = keras.Model(inputs, keras.layers.Dense(2)(keras.layers.Flatten()(keras.layers.Conv2D(4, 3)(inputs))))
+    report = export(model, tmp_path / "model.tflite")
+    assert (report.interchannel, report.milliseconds_by_form) == (None, {})
+
+
+def test_an_open_input_size_needs_a_signature(tmp_path):
+    inputs = keras.Input((None, None, 3))
+    model = keras.Model(inputs, keras.layers.GlobalAveragePooling2D()(keras.layers.Conv2D(4, 3)(inputs)))
+    with pytest.raises(InputError, match="Give `input_signature`"):
+        export(model, tmp_path / "model.tflite")
+    export(model, tmp_path / "model.tflite", input_signature=(10, 9, 3))
+    assert load(tmp_path / "model.tflite").input_shape == (10, 9, 3)
+
+
+def test_an_old_file_is_replaced_only_by_a_good_one(tmp_path, samples, monkeypatch):
+    path = tmp_path / "model.tflite"
+    path.write_text("old")
+    monkeypatch.setitem(exporting.AGREEMENT, "float16", 1.01)
+    with pytest.raises(InputError, match=r"float16 file gives the model's class for 100.0 % of 40 samples, less"):
+        export(small(), path, precision="float16", verification_data=samples, interchannel="slices")
+    monkeypatch.setattr(exporting, "DIFFERENCE", 0.0)
+    with pytest.raises(InputError, match="differs from the model by"):
+        export(small(), tmp_path / "folder", interchannel="branches")
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+    monkeypatch.undo()
+    export(small(), path, interchannel="slices")
+    for _ in range(2):
+        export(small(), tmp_path / "folder", interchannel="slices")
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["folder", "model.tflite"]
+
+
+def test_max_drop_bounds_the_loss_of_accuracy(tmp_path):
+    file = exporting.VerifiedFile(tmp_path, None, 0.0, 1.0, (0.9, 0.85))
+    exporting._check_bounds(file, "float32", 0.06, 40)
+    with pytest.raises(InputError, match=r"85.00 % accuracy and the model 90.00 %, a loss of more than max_drop=0.04"):
+        exporting._check_bounds(file, "float32", 0.04, 40)
+
+
+def test_calibration_samples_are_spaced_evenly(generated_images):
+    from compactnet.data import Cifar10
+
+    dataset = Cifar10(source="cifar10", generated=True).load(generated_images)
+    x, y = calibration_samples(dataset, 7)
+    again, _ = calibration_samples(dataset, 7)
+    assert x.shape == (7, 32, 32, 3) and y.shape == (7,)
+    np.testing.assert_array_equal(x, again)
+    np.testing.assert_array_equal(x[0], dataset.batch(dataset.train, slice(0, 1))[0][0])
+    assert len(calibration_samples(dataset, 10**6)[0]) == len(dataset.train)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", CATALOGUE)
+def test_every_network_exports_to_litert_and_onnx(tmp_path, name):
+    size = 80 if "vgg" in name else 48
+    model = with_statistics(build(name, (size, size, 3)))
+    for suffix in (".tflite", ".onnx"):
+        report = export(model, tmp_path / f"model{suffix}", interchannel="slices")
+        assert report.largest_difference <= 1e-4
+
+
+def test_bad_input(tmp_path, samples):
+    model, path = small(), tmp_path / "model.tflite"
+
+    def refused(message, model=model, path=path, **arguments):
+        with pytest.raises(InputError, match=message) as error:
+            export(model, path, **arguments)
+        assert "\n" not in str(error.value)
+
+    refused("names no format", path=tmp_path / "model.h5")
+    refused("`format` must be one of 'litert'", format="coreml")
+    refused("`precision` must be one of", precision="int4")
+    refused("onnx files have|openvino files have the precisions", path=tmp_path / "m.xml", precision="int8_dynamic")
+    refused("needs `calibration_data`", precision="int8")
+    refused("needs `verification_data`", precision="float16")
+    refused("`interchannel` must be one of", interchannel="quick")
+    refused(r"The samples must be .* \(n, 12, 12, 3\)", verification_data=samples[:, :5])
+    refused("a class number for each sample", verification_data=(samples, [1]))
+    refused("`max_drop` is a share", max_drop=0.1)
+    refused("`labels` must be 5 different names", labels=["a"])
+    refused("`preprocessing` must be an AudioPreprocessing", preprocessing={})
+    refused("one input and one output", model="model.keras")
+    refused("Give `input_signature`", input_signature=(13, 12, 3))
+    inputs = keras.Input((8, 8, 3))
+    refused("cannot be converted to litert", model=keras.Model(inputs, keras.ops.linalg.svd(inputs)[1]))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_untrained_int8_files_can_be_timed_without_a_bound(tmp_path, samples):
+    files, refused = converted_files(
+        small(), ["slices"], "onnx", "int8", samples, (samples[:2], None), tmp_path, bounded=False
+    )
+    assert files["slices"].path.exists()
+    assert not refused

@@ -1,0 +1,162 @@
+import keras
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from compactnet.deploy import FORMS, fold
+from compactnet.deploy.folding import candidate_forms, fold_into
+from compactnet.errors import InputError
+from compactnet.layers import CompactConv2D, InterchannelPooling, SlimConv2D
+from compactnet.networks import CATALOGUE, build
+from tests.deploy.networks import features_of, small, with_statistics
+
+TYPES = {"reduce": "InterchannelPooling", "slices": "SlicedInterchannelPooling", "pooling": "PooledInterchannelPooling"}
+SIZES = {"vgg8": 80, "compact_vgg_sum_c8": 80}
+
+
+def outputs_of(model, samples):
+    return keras.ops.convert_to_numpy(model(samples, training=False))
+
+
+def kinds(model):
+    return [type(layer).__name__ for layer in model.layers]
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("operation", ["sum", "max", "average", "first"])
+@pytest.mark.parametrize("grouping", ["strided", "adjacent"])
+def test_every_form_gives_the_same_outputs(form, operation, grouping):
+    model = features_of(small(operation, grouping))
+    before = [weight.copy() for weight in model.get_weights()]
+    folded = fold(model, interchannel=form)
+    samples = np.random.default_rng(1).normal(size=(3, 12, 12, 3)).astype("float32")
+    np.testing.assert_allclose(outputs_of(folded, samples), outputs_of(model, samples), rtol=1e-4, atol=1e-5)
+    for old, new in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)
+    assert not {"BatchNormalization", "Dropout", "CompactConv2D"} & set(kinds(folded))
+    strided = [layer for layer in folded.layers if isinstance(layer, InterchannelPooling)]
+    assert all(layer.grouping == "strided" for layer in strided)
+
+
+@pytest.mark.parametrize(("form", "kind"), TYPES.items())
+def test_a_form_is_the_layer_that_it_names(form, kind):
+    assert kinds(fold(small(), interchannel=form)).count(kind) == 2
+
+
+def test_branches_have_no_slices_and_tied_has_no_operation():
+    branches, tied = (fold(small(), interchannel=form) for form in ("branches", "tied"))
+    assert not any("Interchannel" in kind for kind in kinds(branches) + kinds(tied))
+    assert kinds(branches).count("Add") == 2
+    stems = [layer for layer in branches.layers if layer.name.startswith("stem_") and layer.name[-1].isdigit()]
+    assert [layer.filters for layer in stems if isinstance(layer, keras.layers.Conv2D)] == [4] * 4
+    pointwise = [layer for layer in tied.layers if layer.name == "compact1-pointwise"]
+    assert pointwise[0].kernel.shape == (1, 1, 16, 32)
+
+
+@given(
+    factor=st.sampled_from([1, 2, 4, 8]),
+    operation=st.sampled_from(["sum", "max", "average", "first"]),
+    grouping=st.sampled_from(["strided", "adjacent"]),
+    form=st.sampled_from(sorted(FORMS)),
+    strides=st.sampled_from([1, 2]),
+    activation=st.sampled_from(["relu", None]),
+    use_bias=st.booleans(),
+)
+@settings(max_examples=12)
+def test_any_compact_convolution_folds(factor, operation, grouping, form, strides, activation, use_bias):
+    inputs = keras.Input((9, 7, 3))
+    outputs = keras.layers.Conv2D(16, 1)(inputs)
+    outputs = CompactConv2D(
+        6,
+        3,
+        factor,
+        operation,
+        strides,
+        "same",
+        grouping=grouping,
+        depthwise_activation=activation,
+        use_bias=use_bias,
+    )(outputs)
+    fold(with_statistics(keras.Model(inputs, outputs)), interchannel=form)
+
+
+def test_auto_takes_one_of_the_forms_that_can_stand():
+    model = small("max")
+    assert candidate_forms(model) == ["reduce", "slices", "pooling", "branches"]
+    folded = fold(model)
+    assert "BatchNormalization" not in kinds(folded)
+
+
+def test_channels_that_two_layers_use_stay_in_order():
+    inputs = keras.Input((8, 8, 3))
+    first = keras.layers.Conv2D(8, 1, name="first")(inputs)
+    compact = CompactConv2D(8, 3, 2, padding="same", grouping="adjacent", name="compact")(first)
+    model = with_statistics(keras.Model(inputs, keras.layers.Add()([first, compact])))
+    for form in FORMS:
+        folded = fold(model, interchannel=form)
+        (pooling,) = [layer for layer in folded.layers if isinstance(layer, InterchannelPooling)]
+        assert pooling.grouping == "adjacent"
+
+
+def test_a_layer_called_twice_is_folded_once():
+    inputs = keras.Input((8, 8, 16))
+    model = with_statistics(keras.Model(inputs, SlimConv2D(3, 2, padding="same")(inputs)))
+    fold(model, interchannel="slices")
+
+
+def test_several_inputs_and_outputs_and_operations_stay():
+    one, two = keras.Input((6, 6, 4), name="one"), keras.Input((6, 6, 4), name="two")
+    joined = keras.ops.concatenate([one, two * 2.0], axis=-1)
+    joined = keras.layers.BatchNormalization()(keras.layers.Conv2D(8, 3)(joined))
+    model = with_statistics(keras.Model({"one": one, "two": two}, [joined, keras.ops.mean(joined, axis=(1, 2))]))
+    folded = fold_into(model, "slices")
+    samples = {name: np.random.default_rng(0).normal(size=(2, 6, 6, 4)).astype("float32") for name in ("one", "two")}
+    for expected, found in zip(model(samples), folded(samples), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_normalization_that_follows_no_convolution_stays():
+    inputs = keras.Input((6, 6, 4))
+    convolved = keras.layers.Conv2D(4, 3, activation="relu")(keras.layers.BatchNormalization()(inputs))
+    model = with_statistics(keras.Model(inputs, keras.layers.BatchNormalization()(convolved)))
+    assert kinds(fold(model)).count("BatchNormalization") == 2
+
+
+def test_saved_and_loaded_a_folded_network_is_the_same(tmp_path):
+    folded = fold(small(), interchannel="pooling")
+    folded.save(tmp_path / "folded.keras")
+    loaded = keras.models.load_model(tmp_path / "folded.keras")
+    samples = np.random.default_rng(1).normal(size=(3, 12, 12, 3)).astype("float32")
+    np.testing.assert_allclose(outputs_of(loaded, samples), outputs_of(folded, samples), rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["xvgg8", "compact_vgg_max_c8", "compact_mobilenet_average_c4", "shufflenet_v2_050"])
+def test_networks_of_the_catalogue_fold(name):
+    size = 80 if "vgg" in name else 32
+    fold(features_of(with_statistics(build(name, (size, size, 3)))), interchannel="slices")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", CATALOGUE)
+def test_every_network_of_the_catalogue_folds_in_every_form(name):
+    size = 80 if "vgg" in name else 48
+    model = features_of(with_statistics(build(name, (size, size, 3))))
+    for form in [*candidate_forms(model), "tied"]:
+        fold(model, interchannel=form)
+
+
+def test_a_difference_is_an_error():
+    with pytest.raises(InputError, match=r"differs by .* more than tolerance=0"):
+        fold(features_of(small()), interchannel="tied", tolerance=0)
+
+
+def test_bad_input():
+    class Subclassed(keras.Model):
+        def call(self, inputs):
+            return inputs
+
+    with pytest.raises(InputError, match="must be a functional"):
+        fold(Subclassed())
+    with pytest.raises(InputError, match="`interchannel` must be one of 'auto', 'reduce'"):
+        fold(small(), interchannel="fast")

@@ -1,0 +1,151 @@
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import soundfile
+
+from compactnet.data import log_mel
+from compactnet.deploy import export, load
+from compactnet.deploy.preprocessing import from_json
+from compactnet.errors import InputError
+from tests.deploy.conftest import LABELS
+from tests.deploy.networks import small
+
+FILES = ["small.tflite", "small.onnx", "small.xml", "small"]
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_file_predicts_what_the_model_predicts(exported_images, name):
+    folder, model = exported_images
+    samples = np.random.default_rng(1).normal(size=(4, 12, 12, 3)).astype("float32")
+    deployed = load(folder / name)
+    np.testing.assert_allclose(deployed.predict(samples), model(samples), rtol=1e-3, atol=1e-5)
+    assert deployed.labels == list(LABELS)
+    assert deployed.input_shape == (12, 12, 3)
+    assert deployed.metadata["network"] == "small"
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_file_classifies_an_image(exported_images, images, name, tmp_path):
+    image = pytest.importorskip("PIL.Image")
+    folder, model = exported_images
+    pixels = np.random.default_rng(2).integers(0, 256, (12, 12, 3), dtype=np.uint8)
+    image.fromarray(pixels).save(tmp_path / "a.png")
+    found = load(folder / name).classify(tmp_path / "a.png", top=2)
+    expected = np.asarray(model(((pixels - images.mean) / images.std)[np.newaxis]))[0]
+    assert [label for label, _ in found] == [LABELS[index] for index in np.argsort(-expected)[:2]]
+    assert found[0][1] == pytest.approx(expected.max(), rel=1e-3)
+
+
+def test_an_image_of_another_size_and_kind_is_converted(exported_images, tmp_path):
+    image = pytest.importorskip("PIL.Image")
+    folder, _ = exported_images
+    image.new("LA", (40, 31)).save(tmp_path / "grey.png")
+    assert len(load(folder / "small.tflite").classify(tmp_path / "grey.png")) == 3
+
+
+def test_a_recording_becomes_the_features_of_training(exported_sounds, sounds, recording):
+    path, model = exported_sounds
+    preprocessing, config, statistics = sounds
+    file = recording(channels=2)
+    samples, rate = soundfile.read(file, dtype="float32")
+    expected = (log_mel(samples, rate, config)[..., np.newaxis] - statistics.mean) / statistics.std
+    kept = from_json(preprocessing.to_json())
+    np.testing.assert_array_equal(kept(file, (16, 26, 1)), expected)
+    found = dict(load(path).classify(file, top=5))
+    probabilities = np.asarray(model(expected[np.newaxis]))[0]
+    for label, probability in zip(LABELS, probabilities, strict=True):
+        assert found[label] == pytest.approx(probability, abs=1e-4)
+
+
+@pytest.mark.parametrize(("rate", "seconds"), [(16_000, 0.5), (44_100, 0.2), (8_000, 3.0), (11_025, 0.5)])
+def test_recordings_of_other_rates_and_lengths_are_classified(exported_sounds, recording, rate, seconds):
+    assert len(load(exported_sounds[0]).classify(recording(rate, seconds))) == 3
+
+
+def test_without_soxr_scipy_resamples_nearly_alike(sounds, recording, monkeypatch):
+    preprocessing, _, statistics = sounds
+    file = recording(16_000)
+    with_soxr = preprocessing(file, (16, 26, 1)) * statistics.std
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with_scipy = preprocessing(file, (16, 26, 1)) * statistics.std
+    # In decibels, below the highest band, where both filters end.
+    np.testing.assert_allclose(with_scipy[:14], with_soxr[:14], atol=0.5)
+
+
+def test_a_length_that_does_not_fit_is_an_error(sounds, recording):
+    preprocessing, _, _ = sounds
+    loose = from_json({**preprocessing.to_json(), "seconds": None})
+    with pytest.raises(InputError, match=r"a.wav lasts 0.30 s, which gives 16 frames; the network takes 26"):
+        loose(recording(seconds=0.3), (16, 26, 1))
+
+
+def test_files_without_metadata_predict_but_do_not_classify(tmp_path):
+    model = small()
+    export(model, tmp_path / "plain.tflite", interchannel="slices")
+    deployed = load(tmp_path / "plain.tflite")
+    assert deployed.predict(np.zeros((2, 12, 12, 3))).shape == (2, 5)
+    with pytest.raises(InputError, match="does not say how its input is made"):
+        deployed.classify("a.png")
+    # A file of another program has nothing at its end at all.
+    content = (tmp_path / "plain.tflite").read_bytes()
+    (tmp_path / "foreign.tflite").write_bytes(content[: deployed.metadata["model_bytes"]])
+    foreign = load(tmp_path / "foreign.tflite")
+    assert (foreign.metadata, foreign.labels) == (None, None)
+    assert foreign.predict(np.zeros((1, 12, 12, 3))).shape == (1, 5)
+
+
+@pytest.mark.parametrize("name", ["small.tflite", "small.onnx", "small.xml"])
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.9])
+def test_a_truncated_file_is_one_line(exported_images, name, share, tmp_path):
+    content = (exported_images[0] / name).read_bytes()
+    (tmp_path / name).write_bytes(content[: int(share * len(content))])
+    # In a process of its own: a runtime that reads past the end would take the tests with it.
+    program = f"from compactnet.deploy import load\\nload({str(tmp_path / name)!r})"
+    program = program.replace("\\n", "\n")
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert result.returncode == 1
+    last = result.stderr.strip().splitlines()[-1]
+    assert last.startswith("compactnet.errors.InputError: ") and name in last
+
+
+def test_a_changed_file_is_refused(exported_images, tmp_path):
+    content = bytearray((exported_images[0] / "small.tflite").read_bytes())
+    content[len(content) // 2] ^= 1
+    (tmp_path / "changed.tflite").write_bytes(content)
+    with pytest.raises(InputError, match="is damaged"):
+        load(tmp_path / "changed.tflite")
+
+
+def test_bad_input(exported_images, exported_sounds, tmp_path):
+    deployed = load(exported_images[0] / "small.tflite")
+    with pytest.raises(InputError, match=r"shape \(n, 12, 12, 3\). Received: float64 of shape \(12, 12, 3\)"):
+        deployed.predict(np.zeros((12, 12, 3)))
+    with pytest.raises(InputError, match="must be an array of numbers"):
+        deployed.predict(np.array([["a"]]))
+    with pytest.raises(InputError, match="`top` must be an integer"):
+        deployed.classify("a.png", top=0)
+    with pytest.raises(InputError, match="cannot be read: No such file"):
+        deployed.classify(tmp_path / "missing.png")
+    (tmp_path / "text.wav").write_text("no sound")
+    with pytest.raises(InputError, match=r"text.wav is not a sound file"):
+        load(exported_sounds[0]).classify(tmp_path / "text.wav")
+    with pytest.raises(InputError, match="names no format"):
+        load(tmp_path / "model.pb")
+    with pytest.raises(InputError, match="does not exist"):
+        load(tmp_path / "model.onnx")
+    with pytest.raises(InputError, match="`threads` must be an integer"):
+        load(exported_images[0] / "small.tflite", threads=0)
+
+
+def test_loading_needs_no_keras(exported_sounds, recording):
+    program = (
+        "import sys\n"
+        "for name in ('keras', 'tensorflow', 'pydantic', 'librosa', 'pandas', 'matplotlib'):\n"
+        "    sys.modules[name] = None\n"
+        "from compactnet.deploy import load\n"
+        f"print(load({str(exported_sounds[0])!r}).classify({str(recording())!r}, top=1)[0][0])"
+    )
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() in LABELS
