@@ -5,7 +5,7 @@ from compactnet.measure.conventions import ASC_INPUT
 from compactnet.networks import CATALOGUE
 from compactnet.report import published
 from compactnet.report.columns import MODEL, Column, Section, Table, select
-from compactnet.report.tables.speed_columns import RUNTIME_NAMES, SPEED_NOTE, add_speeds
+from compactnet.report.tables.speed_columns import DEPLOYED, RUNTIME_NAMES, SPEED_NOTE, add_speeds
 
 COUNTING_NOTE = (
     f"FLOPs are counted by the convention *{CONVENTION}*; one MFLOP is 1e6 FLOPs. Parameters are all weights. The "
@@ -54,6 +54,10 @@ SUMMARY = {
     "mflops_difference": "difference",
     "cpu_ratio_published": "times as fast, paper's CPU",
     **{f"{runtime}_cpu_ratio": f"measured, {name}" for runtime, name in RUNTIME_NAMES.items()},
+    **{
+        f"{runtime}_deployed_{precision}_ratio": f"as deployed, {RUNTIME_NAMES[runtime]}, {precision}"
+        for runtime, precision in DEPLOYED
+    },
     "gpu_ratio_published": "paper's GPU",
     **{f"{runtime}_gpu_ratio": f"measured on a GPU, {name}" for runtime, name in RUNTIME_NAMES.items()},
     "flops_ratio": "FLOPs ratio",

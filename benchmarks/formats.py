@@ -1,0 +1,92 @@
+#!/usr/bin/env python3
+"""Export every network of the catalogue, with drawn weights, to every format, and compare each file with the network.
+
+Rows that are already in --out are not made again. `--table` prints them as the table of docs/deploy.md.
+"""
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+ROWS = Path(__file__).with_suffix(".jsonl")
+SUFFIXES = {"litert": ".tflite", "onnx": ".onnx", "openvino": ".xml", "saved_model": ""}
+NAMES = {"litert": "LiteRT", "onnx": "ONNX Runtime", "openvino": "OpenVINO", "saved_model": "SavedModel"}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, default=ROWS, help="file of rows, one line of JSON each")
+    parser.add_argument("--table", action="store_true", help="print the table of the rows in --out, export nothing")
+    options = parser.parse_args()
+    if not options.table:
+        from compactnet.processes import job_environment
+
+        os.environ.update(job_environment("tensorflow", 1, "cpu"))
+        _measure(options.out)
+    print("\n".join(_table([json.loads(line) for line in options.out.read_text().splitlines()])))
+    return 0
+
+
+def _measure(path):
+    from compactnet.deploy import export, fold
+    from compactnet.networks import CATALOGUE, build
+
+    done = [json.loads(line)["network"] for line in path.read_text().splitlines()] if path.exists() else []
+    for name in CATALOGUE:
+        if name in done:
+            continue
+        # VGG-8 without padding needs 76 pixels.
+        size = 80 if "vgg" in name else 48
+        model = _drawn(build(name, (size, size, 3)))
+        row = {"network": name, "size": size, "fold": _difference(model, fold(model, interchannel="slices"))}
+        with tempfile.TemporaryDirectory() as folder:
+            for format, suffix in SUFFIXES.items():
+                report = export(model, Path(folder) / f"model{suffix}", format, interchannel="slices")
+                row[format] = {"difference": report.largest_difference, "bytes": report.bytes}
+        print(row, flush=True)
+        with path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(row) + "\n")
+
+
+def _drawn(model):
+    """Return a model after drawing the weights of its normalizations, so that folding has something to fold."""
+    import keras
+    import numpy as np
+
+    from compactnet.networks.keras_internals import all_sublayers
+
+    generator = np.random.default_rng(0)
+    for layer in all_sublayers(model):
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.set_weights(
+                [
+                    generator.uniform(0.5, 1.5, weight.shape)
+                    if variable.path.endswith(("gamma", "variance"))
+                    else generator.normal(0, 0.2, weight.shape)
+                    for variable, weight in zip(layer.weights, layer.get_weights(), strict=True)
+                ]
+            )
+    return model
+
+
+def _difference(model, folded):
+    import numpy as np
+
+    samples = np.random.default_rng(1).normal(size=(4, *model.input_shape[1:])).astype("float32")
+    one, other = (np.asarray(network(samples, training=False)) for network in (model, folded))
+    return float(np.abs(one - other).max() / np.abs(one).max())
+
+
+def _table(rows):
+    yield "| network | folded | " + " | ".join(NAMES.values()) + " | kB, LiteRT |"
+    yield "|---|" + "--:|" * (len(NAMES) + 2)
+    for row in rows:
+        files = " | ".join(f"{row[format]['difference']:.0e}" for format in NAMES)
+        yield f"| `{row['network']}` | {row['fold']:.0e} | {files} | {row['litert']['bytes'] / 1e3:,.0f} |"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
