@@ -30,6 +30,12 @@ def main():
         print("\n".join(_table([json.loads(line) for line in options.out.read_text().splitlines()])))
         return 0
 
+    from compactnet.commands import run_command
+
+    return run_command(lambda: _write(options))
+
+
+def _write(options):
     from compactnet.processes import job_environment
 
     os.environ.update(job_environment("tensorflow", 1, "cpu"))
@@ -95,20 +101,24 @@ def _forms(model, forms, format, precision, calibration, test, rounds):
 
 def _table(rows):
     forms = ["reduce", "slices", "pooling", "branches", "tied"]
-    yield "| network | runtime | precision | " + " | ".join(forms) + " | kB | accuracy, % | same class, % |"
-    yield "|---|---|---|" + "--:|" * (len(forms) + 3)
+    yield (
+        "| network | runtime | precision | "
+        + " | ".join(forms)
+        + " | no operation | kB | accuracy, % | same class, % |"
+    )
+    yield "|---|---|---|" + "--:|" * (len(forms) + 4)
     groups = {}
     for row in rows:
         groups.setdefault((row["network"], row["format"], row["precision"]), []).append(row)
     for (network, format, precision), group in groups.items():
         best = min(group, key=lambda row: row["milliseconds"])
         if group[0]["form"] is None:
-            times = [f"{best['milliseconds']:.3f}", *[""] * (len(forms) - 1)]
+            times = [*[""] * len(forms), f"{best['milliseconds']:.3f}"]
         else:
             found = {row["form"]: row["milliseconds"] for row in group}
             shown = {form: f"{value:.3f}" for form, value in found.items()}
             shown[best["form"]] = f"**{shown[best['form']]}**"
-            times = [shown.get(form, "") for form in forms]
+            times = [*(shown.get(form, "") for form in forms), ""]
         yield (
             f"| `{network}` | {NAMES[format]} | {precision} | {' | '.join(times)} | {best['bytes'] / 1e3:.0f} | "
             f"{100 * best['accuracy']:.2f} | {100 * best['agreement']:.2f} |"

@@ -146,23 +146,27 @@ def _experiment(options, cores):
 
 def _deployed(options):
     """Time exported files, each family in a process of its own that has one thread of one core."""
+    from compactnet.deploy.converting import SUPPORTED
     from compactnet.deploy.timing import FORMATS
+    from compactnet.errors import InputError
     from compactnet.processes import job_environment
 
     for runtime in options.runtime:
         for precision in options.precision:
-            if runtime not in FORMATS or (runtime == "tensorflow" and precision != "float32"):
+            if runtime not in FORMATS or precision not in SUPPORTED[FORMATS[runtime]]:
                 continue
             for family in options.family:
                 command = [sys.executable, __file__, "--part", "files", "--results", str(options.results)]
                 command += ["--runtime", runtime, "--precision", precision, "--family", family]
                 command += ["--rounds", str(options.rounds), *(["--only", *options.only] if options.only else [])]
-                subprocess.run(command, env=job_environment("tensorflow", 1, "cpu"), check=True)
+                if subprocess.run(command, env=job_environment("tensorflow", 1, "cpu")).returncode:
+                    raise InputError(f"The {precision} files of the family {family} were not timed on {runtime}.")
 
 
 def _files(options):
     """Time the exported files of one family, precision and runtime in this process."""
     from compactnet.deploy.timing import time_deployed
+    from compactnet.errors import InputError
     from compactnet.measure.conventions import ASC_INPUT
     from compactnet.measure.speed_records import FAMILIES
     from compactnet.processes import available_cores
@@ -171,6 +175,10 @@ def _files(options):
     core = available_cores()[0]
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {core})
+    if max(len(options.runtime), len(options.precision), len(options.family)) > 1:
+        raise InputError(
+            "--part files takes one --runtime, one --precision and one --family; --part deployed takes more."
+        )
     (runtime,), (precision,), (baseline,) = options.runtime, options.precision, options.family
     work = Workload(runtime=runtime, input_shape=ASC_INPUT, core=core, deployed=True, precision=precision)
     names = [name for name in FAMILIES[baseline] if not options.only or name in options.only]

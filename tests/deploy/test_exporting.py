@@ -154,6 +154,13 @@ def test_bad_input(tmp_path, samples):
 
     refused("names no format", path=tmp_path / "model.h5")
     refused("`format` must be one of 'litert'", format="coreml")
+    refused("has another suffix than", format="onnx")
+    (tmp_path / "folder").mkdir()
+    refused("is no SavedModel, so it is not replaced", path=tmp_path / "folder")
+    (tmp_path / "folder").rmdir()
+    refused("is empty", verification_data=samples[:0])
+    refused("not finite", verification_data=samples * np.nan)
+    refused("Give `input_signature`", input_signature=5)
     refused("`precision` must be one of", precision="int4")
     refused("onnx files have|openvino files have the precisions", path=tmp_path / "m.xml", precision="int8_dynamic")
     refused("needs `calibration_data`", precision="int8")
@@ -169,6 +176,23 @@ def test_bad_input(tmp_path, samples):
     inputs = keras.Input((8, 8, 3))
     refused("cannot be converted to litert", model=keras.Model(inputs, keras.ops.linalg.svd(inputs)[1]))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_one_output_unit_is_not_compared_by_class(tmp_path, samples):
+    inputs = keras.Input((12, 12, 3))
+    model = keras.Model(inputs, keras.layers.Dense(1, "sigmoid")(keras.layers.Flatten()(inputs)))
+    with pytest.raises(InputError, match="at least two classes"):
+        export(model, tmp_path / "m.tflite", precision="int8", calibration_data=samples)
+    export(model, tmp_path / "m.tflite")
+
+
+def test_a_network_in_mixed_precision_exports(tmp_path):
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        model = small()
+    finally:
+        keras.config.set_dtype_policy("float32")
+    assert export(model, tmp_path / "m.tflite", interchannel="slices").largest_difference < 1e-4
 
 
 def test_untrained_int8_files_can_be_timed_without_a_bound(tmp_path, samples):

@@ -5,10 +5,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from compactnet.deploy import FORMS, fold
-from compactnet.deploy.folding import candidate_forms, fold_into
+from compactnet.deploy.folding import candidate_forms
 from compactnet.errors import InputError
 from compactnet.layers import CompactConv2D, InterchannelPooling, SlimConv2D
 from compactnet.networks import CATALOGUE, build
+from compactnet.networks.graph import flatten
 from tests.deploy.networks import features_of, small, with_statistics
 
 TYPES = {"reduce": "InterchannelPooling", "slices": "SlicedInterchannelPooling", "pooling": "PooledInterchannelPooling"}
@@ -48,7 +49,7 @@ def test_branches_have_no_slices_and_tied_has_no_operation():
     branches, tied = (fold(small(), interchannel=form) for form in ("branches", "tied"))
     assert not any("Interchannel" in kind for kind in kinds(branches) + kinds(tied))
     assert kinds(branches).count("Add") == 2
-    stems = [layer for layer in branches.layers if layer.name.startswith("stem_") and layer.name[-1].isdigit()]
+    stems = [layer for layer in branches.layers if layer.name.startswith("stem-part")]
     assert [layer.filters for layer in stems if isinstance(layer, keras.layers.Conv2D)] == [4] * 4
     pointwise = [layer for layer in tied.layers if layer.name == "compact1-pointwise"]
     assert pointwise[0].kernel.shape == (1, 1, 16, 32)
@@ -102,7 +103,44 @@ def test_channels_that_two_layers_use_stay_in_order():
 def test_a_layer_called_twice_is_folded_once():
     inputs = keras.Input((8, 8, 16))
     model = with_statistics(keras.Model(inputs, SlimConv2D(3, 2, padding="same")(inputs)))
-    fold(model, interchannel="slices")
+    folded = fold(model, interchannel="slices")
+    assert len([layer for layer in folded.layers if isinstance(layer, InterchannelPooling)]) == len(
+        [layer for layer in flatten(model).layers if isinstance(layer, InterchannelPooling)]
+    )
+
+
+def test_layers_with_automatic_names_split(tmp_path):
+    keras.backend.clear_session()
+    inputs = keras.Input((8, 8, 3))
+    outputs = inputs
+    for _ in range(3):
+        outputs = keras.layers.ReLU()(
+            keras.layers.BatchNormalization()(keras.layers.Conv2D(8, 3, padding="same")(outputs))
+        )
+        outputs = CompactConv2D(8, 3, 2, padding="same")(outputs)
+    fold(with_statistics(keras.Model(inputs, outputs)), interchannel="branches")
+
+
+def test_a_tensor_that_is_an_output_keeps_its_channels():
+    inputs = keras.Input((8, 8, 3))
+    first = keras.layers.Conv2D(8, 3, name="first")(inputs)
+    pooled = InterchannelPooling(2)(first)
+    model = keras.Model(inputs, [first, keras.layers.Conv2D(2, 1)(pooled)])
+    for form in FORMS:
+        fold(model, interchannel=form)
+    fold(model)
+
+
+def test_mixed_precision_is_folded_in_float32():
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        model = small()
+    finally:
+        keras.config.set_dtype_policy("float32")
+    folded = fold(model, interchannel="branches")
+    assert {layer.dtype_policy.compute_dtype for layer in folded.layers} == {"float32"}
+    samples = np.random.default_rng(1).normal(size=(3, 12, 12, 3)).astype("float32")
+    np.testing.assert_allclose(outputs_of(folded, samples), outputs_of(model, samples), atol=1e-2)
 
 
 def test_several_inputs_and_outputs_and_operations_stay():
@@ -110,7 +148,7 @@ def test_several_inputs_and_outputs_and_operations_stay():
     joined = keras.ops.concatenate([one, two * 2.0], axis=-1)
     joined = keras.layers.BatchNormalization()(keras.layers.Conv2D(8, 3)(joined))
     model = with_statistics(keras.Model({"one": one, "two": two}, [joined, keras.ops.mean(joined, axis=(1, 2))]))
-    folded = fold_into(model, "slices")
+    folded = fold(model)
     samples = {name: np.random.default_rng(0).normal(size=(2, 6, 6, 4)).astype("float32") for name in ("one", "two")}
     for expected, found in zip(model(samples), folded(samples), strict=True):
         np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)

@@ -42,6 +42,8 @@ def test_exported_files_are_timed_in_turns(tmp_path, precision):
 def test_bad_input():
     with pytest.raises(InputError, match="Exported files run on tensorflow, litert, onnxruntime, openvino"):
         time_deployed(SPECS, work(runtime="jax"))
+    with pytest.raises(InputError, match="openvino runs float32, float16, int8"):
+        time_deployed(SPECS, work(runtime="openvino", precision="int8_dynamic"))
     with pytest.raises(ValueError, match="need deployed=true"):
         Workload(runtime="openvino")
     with pytest.raises(ValueError, match="need deployed=true"):

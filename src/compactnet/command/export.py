@@ -107,10 +107,9 @@ def _labels(given):
 
 def _of_data_set(options):
     """Return the arguments of `export` that the data set of an experiment gives."""
-    import numpy as np
-
     from compactnet.data import AudioSection
     from compactnet.deploy import AudioPreprocessing, ImagePreprocessing, calibration_samples
+    from compactnet.deploy.exporting import spaced
     from compactnet.experiments.config import load_experiment
 
     section = load_experiment(options.config, options.overrides).data
@@ -130,5 +129,5 @@ def _of_data_set(options):
         "labels": list(dataset.class_names),
         "preprocessing": preprocessing,
         "calibration_data": calibration_samples(dataset)[0] if options.precision == "int8" else None,
-        "verification_data": dataset.batch(dataset.test, np.arange(min(VERIFIED, len(dataset.test)))),
+        "verification_data": dataset.batch(dataset.test, spaced(len(dataset.test), VERIFIED)),
     }

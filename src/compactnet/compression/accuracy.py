@@ -36,6 +36,8 @@ def check_calibration_data(model, data):
             f"`calibration_data` must be an array of shape {wanted}, or a pair of it and integer labels. "
             f"Received: an array of shape {x.shape}."
         )
+    if not np.isfinite(x).all():
+        raise InputError("`calibration_data` holds values that are not finite. Remove those samples.")
     return x, None if y is None else check_labels(model, x, y)
 
 

@@ -59,6 +59,8 @@ def compact_layer(layer, choice, rules):
     """Return the compact convolution that replaces a standard or separable one."""
     config = layer.get_config()
     arguments = {name: config[name] for name in SAME}
+    # New weights of a layer that was frozen must be trained.
+    arguments["trainable"] |= not rules.warm_start
     for argument in ("initializer", "regularizer", "constraint"):
         for weight in ("depthwise", "pointwise"):
             # Both kernels of a compact convolution take what the one kernel of a standard convolution had.

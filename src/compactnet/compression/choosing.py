@@ -42,6 +42,7 @@ class Rules:
     factors: dict
     skip_first: bool
     min_channels: int
+    warm_start: bool = False
 
     def selects(self, layer):
         """Say whether `filters` selects a layer, as in `keras.Model.quantize`."""

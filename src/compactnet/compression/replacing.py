@@ -1,5 +1,6 @@
 """Replaces the convolutions of a Keras model by compact convolutions."""
 
+import re
 from collections.abc import Callable, Mapping
 
 from compactnet.checks import check_choice, check_integer, suggest
@@ -49,7 +50,7 @@ def compress(
         operation: "sum", "max" or "average", see `compactnet.layers.InterchannelPooling`.
         filters: Which layers may be replaced, as in `keras.Model.quantize`: a regular expression that is searched in
             the layer's name, a list of them, or a function of a layer that returns a truth value; None for all.
-        factors: `{layer name: C}`, the compact factors of layers that shall have another than `compact_factor`.
+        factors: `{layer name: C}`, for layers with a factor other than `compact_factor`.
         skip_first: Whether convolutions stay that no pooling and no stride comes before. They see few channels or fine
             detail; the paper leaves them standard too.
         min_channels: Layers with fewer input channels stay.
@@ -78,6 +79,7 @@ def compress(
         factors=_check_factors(factors, convolutions(original)),
         skip_first=bool(skip_first),
         min_channels=check_integer("min_channels", min_channels),
+        warm_start=bool(warm_start),
     )
     if warm_start and calibration_data is None:
         raise InputError(
@@ -130,6 +132,11 @@ def _flops(model):
 def _check_filters(filters):
     listed = isinstance(filters, list | tuple) and all(isinstance(pattern, str) for pattern in filters)
     if filters is None or listed or isinstance(filters, str | Callable):
+        for pattern in [filters] if isinstance(filters, str) else filters if listed else []:
+            try:
+                re.compile(pattern)
+            except re.error as error:
+                raise InputError(f"`filters` has {pattern!r}, which is no regular expression: {error}.") from error
         return filters
     raise InputError(
         "`filters` must be a regular expression, a list of them, or a function of a layer. "

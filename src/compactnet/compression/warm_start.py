@@ -63,7 +63,7 @@ def reorder(model, choices, rules):
     inputs = {id(operation): used[0] for operation, used, _ in steps if used}
     for choice in choices:
         layer = model.get_layer(choice.name)
-        path = channel_path(steps, inputs[id(layer)])
+        path = channel_path(steps, inputs[id(layer)], model.outputs)
         if path is None:
             continue
         rows = pointwise_rows(layer, choice)
@@ -376,4 +376,6 @@ def _apply(function, inputs):
 
 
 def _numpy(value):
-    return keras.ops.convert_to_numpy(value)
+    array = keras.ops.convert_to_numpy(value)
+    # Sums of squares leave the range of float16.
+    return array.astype("float32") if array.dtype.itemsize < 4 else array

@@ -209,16 +209,17 @@ def _reduced(content, layers):
     known = [*graph.value_info, *graph.input, *graph.output]
     shapes = {value.name: [axis.dim_value for axis in value.type.tensor_type.shape.dim] for value in known}
     constants = {one.name for one in graph.initializer}
+    names = [layer.name for layer in layers]
     for layer in layers:
-        nodes = [node for node in graph.node if f"/{layer.name}" in node.name and _belongs(node.name, layer.name)]
+        nodes = [node for node in graph.node if _layer_of(node.name, names) == layer.name]
         made = {name for node in nodes for name in node.output}
         inputs = {name for node in nodes for name in node.input} - made - constants
         outputs = {name for node in graph.node if node not in nodes for name in node.input} & made
-        if len(inputs) != 1 or len(outputs) != 1 or layer.operation == "first":
+        if layer.operation == "first":
             continue
-        (source,), (target,) = inputs, outputs
+        (source,), (target,) = (inputs, outputs) if len(inputs) == len(outputs) == 1 else ([""], [""])
         if len(shapes.get(source, [])) != 4 or shapes[source][1] != layer.compact_factor * shapes[target][1]:
-            continue  # channels last: a transposition stands elsewhere
+            raise InputError(f"{layer.name!r} is not computed with channels first in ONNX. Use another form.")
         factor = layer.compact_factor
 
         def constant(name, values, layer=layer):
@@ -252,10 +253,14 @@ def _reduced(content, layers):
     return content
 
 
-def _belongs(node_name, layer_name):
-    """Say whether a node of tf2onnx was made by a layer: its scope is the layer's name and a number of Keras."""
-    scopes = node_name.split("/")
-    return any(scope == layer_name or scope.rsplit("_", 1)[0] == layer_name for scope in scopes[:-1])
+def _layer_of(node_name, names):
+    """Return the name of the layer that made a node of tf2onnx, or None.
+
+    The node's scope is the layer's name, mostly with a number of Keras after it.
+    """
+    scopes = node_name.split("/")[:-1]
+    exact = [scope.rsplit("_", 1)[0] if scope.rsplit("_", 1)[-1].isdigit() else scope for scope in scopes]
+    return next((one for one in (*exact, *scopes) if one in names), None)
 
 
 def _write_openvino(model, form, precision, calibration, signature, folder):

@@ -21,7 +21,7 @@ from compactnet.deploy.converting import (
     has_vnni,
     missing_converters,
 )
-from compactnet.deploy.folding import candidate_forms, fold_into, random_samples
+from compactnet.deploy.folding import candidate_forms, fold_into, in_float32, random_samples
 from compactnet.deploy.forms import FORMS
 from compactnet.deploy.preprocessing import AudioPreprocessing, ImagePreprocessing
 from compactnet.deploy.running import Running, check_input, format_of, open_file
@@ -129,9 +129,12 @@ def calibration_samples(dataset, count=200):
     Returns:
         float32 array of shape (count, height, width, channels) and int32 labels.
     """
-    size = len(dataset.train)
-    positions = np.unique(np.linspace(0, size - 1, min(count, size)).round().astype(int))
-    return dataset.batch(dataset.train, positions)
+    return dataset.batch(dataset.train, spaced(len(dataset.train), count))
+
+
+def spaced(size, count):
+    """Return positions of `count` of `size` samples, or of all, evenly spaced: data sets may be sorted by class."""
+    return np.unique(np.linspace(0, size - 1, min(count, size)).round().astype(int))
 
 
 def export(
@@ -150,7 +153,7 @@ def export(
 ):
     """Write a model as a file for a device, for one sample at a time, and verify the file in its own runtime.
 
-    The model is folded first, see `compactnet.deploy.fold`. Files have built-in operations of their runtime only.
+    The model is folded first, see `compactnet.deploy.fold`. Files use only built-in operations of their runtime.
 
     Args:
         model: A functional `keras.Model` or built `keras.Sequential` with one input of shape
@@ -158,11 +161,12 @@ def export(
         filepath: File to write, .tflite, .onnx or .xml (OpenVINO, with a .bin of the same name beside it), or a folder
             for a SavedModel. An old one is replaced once the new one is verified.
         format: "litert", "onnx", "openvino" or "saved_model"; None for what the suffix says.
-        precision: "float32"; "float16" weights; "int8" weights (per channel) and activations; "int8_dynamic" weights,
-            with activations quantized while it runs. OpenVINO has no "int8_dynamic", a SavedModel only "float32".
+        precision: "float32"; "float16" (weights, in ONNX activations too); "int8" weights (per channel) and
+            activations; "int8_dynamic" weights, with activations quantized while it runs. OpenVINO has no
+            "int8_dynamic", a SavedModel only "float32".
         calibration_data: For "int8": array of preprocessed training samples, some hundred, see `calibration_samples`.
         verification_data: Array x of preprocessed samples, or pair (x, y) with class numbers, on which model and file
-            are compared. None for the calibration data, or for random samples in float32 and float16.
+            are compared. None for the calibration data, or for random samples in float32.
         max_drop: Largest loss of accuracy on `verification_data`, from 0 to 1; None for no bound.
         labels: Sequence of class names that go into the file, or None.
         preprocessing: An `AudioPreprocessing` or `ImagePreprocessing` that goes into the file, or None.
@@ -193,14 +197,23 @@ def export(
             f"Export to {format} needs {', '.join(missing)}, which is not installed: pip install 'compactnet[runtimes]'"
         )
     check_choice("interchannel", interchannel, ("auto", *FORMS))
+    _check_place(Path(filepath), format)
     shape = _input_shape(model, input_signature)
+    model = in_float32(model)
     found = candidate_forms(model)
     forms = [interchannel] if interchannel != "auto" else found or ["slices"]
     calibration = _calibration(calibration_data, precision, shape)
     x, y, verified_on = _verification(model, verification_data, calibration, shape, precision)
+    output = tuple(model.outputs[0].shape)
+    if (precision != "float32" or y is not None) and (len(output) != 2 or output[-1] < 2):
+        raise InputError(
+            "Classes are compared for quantized files and where labels are given, so the output must have the shape "
+            f"(batch, classes) with at least two classes. Received: {output}"
+        )
     if max_drop is not None and (y is None or not 0 <= max_drop <= 1):
         raise InputError("`max_drop` is a share from 0 to 1 and needs `verification_data` with labels, a pair (x, y).")
     metadata = _metadata(model, shape, precision, labels, preprocessing)
+    metadata["probabilities"] = _are_probabilities(_outputs(model, x[:8]))
     with tempfile.TemporaryDirectory() as folder:
         files, refused = converted_files(model, forms, format, precision, calibration, (x, y), folder, max_drop)
         milliseconds = milliseconds_of(files, x[:1])
@@ -225,7 +238,7 @@ def export(
         samples=len(x),
         verified_on=verified_on,
         calibration_samples=None if calibration is None else len(calibration),
-        weight_bits=None if calibration is None or format not in ("onnx", "openvino") else 8 if has_vnni() else 7,
+        weight_bits=_weight_bits(format, precision),
         **_inspect(path, format),
         processor=processor(),
     )
@@ -252,7 +265,7 @@ def converted_files(model, forms, format, precision, calibration, verification, 
         InputError: no form gave a file; the message is that of the first.
     """
     x, y = verification
-    expected = np.concatenate([keras.ops.convert_to_numpy(model(part, training=False)) for part in _batches(x)])
+    expected = _outputs(model, x)
     files, refused = {}, {}
     for form in forms:
         try:
@@ -274,6 +287,12 @@ def milliseconds_of(files, sample):
     """Return {form: median milliseconds of a sample}, timed in turns."""
     calls = {form: functools.partial(file.running.run, sample) for form, file in files.items()}
     return {form: 1e3 * timing.median for form, timing in interleaved(calls, ROUNDS).items()}
+
+
+def _weight_bits(format, precision):
+    if not precision.startswith("int8") or format == "litert":
+        return None
+    return 8 if has_vnni() else 7
 
 
 @dataclass(frozen=True)
@@ -328,7 +347,8 @@ def _input_shape(model, input_signature):
             f"{type(model).__name__}"
         )
     own = tuple(model.inputs[0].shape[1:])
-    shape = own if input_signature is None else tuple(getattr(input_signature, "shape", input_signature))
+    given = getattr(input_signature, "shape", input_signature)
+    shape = own if given is None else tuple(given) if isinstance(given, tuple | list) else ()
     fits = len(shape) == len(own) and all(mine in (None, extent) for mine, extent in zip(own, shape, strict=True))
     if not fits or not all(isinstance(extent, int) and extent > 0 for extent in shape):
         raise InputError(
@@ -359,7 +379,7 @@ def _verification(model, data, calibration, shape, precision):
     if data is None:
         random = random_samples(model, 4, shape)[0]
         return (random, None, "random samples") if calibration is None else (calibration, None, "calibration data")
-    x, y = data if isinstance(data, tuple) else (data, None)
+    x, y = data if isinstance(data, tuple | list) and len(data) == 2 else (data, None)
     x = check_input(x, shape)
     if not len(x) or (y is not None and np.shape(y) != (len(x),)):
         raise InputError(
@@ -379,6 +399,10 @@ def _metadata(model, shape, precision, labels, preprocessing):
             "`preprocessing` must be an AudioPreprocessing or ImagePreprocessing of compactnet.deploy. Received: "
             f"{type(preprocessing).__name__}"
         )
+    if preprocessing is not None:
+        sizes = [np.shape(value) for value in (preprocessing.mean, preprocessing.std)]
+        if any(_broadcast(size, shape) != tuple(shape) for size in sizes):
+            raise InputError(f"The preprocessing's mean and std have shapes {sizes}, which do not fit inputs {shape}.")
     return {
         "version": compactnet.__version__,
         "network": model.name,
@@ -389,8 +413,30 @@ def _metadata(model, shape, precision, labels, preprocessing):
     }
 
 
-def _batches(x, size=32):
-    return (x[start : start + size] for start in range(0, len(x), size))
+def _broadcast(one, other):
+    """Return the shape of two shapes together, or None where they do not fit."""
+    try:
+        return np.broadcast_shapes(one, other)
+    except ValueError:
+        return None
+
+
+def _outputs(model, x, size=32):
+    """Return the one output of a model for samples, computed in batches."""
+    parts = (model(x[start : start + size], training=False) for start in range(0, len(x), size))
+    return np.concatenate([keras.ops.convert_to_numpy(keras.tree.flatten(part)[0]) for part in parts])
+
+
+def _are_probabilities(outputs):
+    return bool((outputs >= 0).all() and np.allclose(outputs.sum(axis=-1), 1, atol=1e-3))
+
+
+def _check_place(path, format):
+    """Raise an InputError where a file would take the place of a folder of other things, or a folder that of a file."""
+    if format != "saved_model" and path.is_dir():
+        raise InputError(f"{path} is a folder. Name a file in it.")
+    if format == "saved_model" and path.exists() and not (path / "saved_model.pb").is_file():
+        raise InputError(f"{path} exists and is no SavedModel, so it is not replaced. Name another folder.")
 
 
 def _files(path):
@@ -412,7 +458,12 @@ def _put(source, target):
                 shutil.copytree(source, new)
                 if target.exists():
                     target.rename(old)
-                new.rename(target)
+                try:
+                    new.rename(target)
+                except OSError:
+                    if old.exists():
+                        old.rename(target)
+                    raise
             return target
     # The graph of OpenVINO comes last: without it, its weights are not a model.
     for one in reversed(_files(source)):

@@ -11,10 +11,10 @@ from compactnet.checks import check_choice
 from compactnet.deploy.algebra import tied_kernel
 from compactnet.deploy.forms import FORMS, PooledInterchannelPooling, SlicedInterchannelPooling
 from compactnet.errors import InputError
-from compactnet.layers import InterchannelPooling
+from compactnet.layers import GroupedConv2D, InterchannelPooling
 from compactnet.measure.runtimes import inference_call
 from compactnet.networks.channels import channel_path, permute_channels
-from compactnet.networks.graph import flatten
+from compactnet.networks.graph import JOINT, flatten
 from compactnet.networks.keras_internals import call_again, computation_nodes, structures
 from compactnet.timing import interleaved
 
@@ -30,8 +30,14 @@ IDENTITIES = (
 )
 """Layers that do nothing in inference."""
 
-FOLDABLE = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D, keras.layers.SeparableConv2D, keras.layers.Dense)
-"""Layers that take in the batch normalization after them."""
+FOLDABLE = (
+    keras.layers.Conv2D,
+    keras.layers.DepthwiseConv2D,
+    keras.layers.SeparableConv2D,
+    keras.layers.Dense,
+    GroupedConv2D,
+)
+"""Classes of layers that take in the batch normalization after them. Their subclasses may compute something else."""
 
 UNKNOWN_EXTENT = 96
 """Height and width of the samples where the model leaves them open."""
@@ -49,12 +55,13 @@ def fold(model, *, interchannel="auto", tolerance=1e-5):
       from.
     - Every interchannel operation takes the form that is asked for.
     - Composite layers are opened: the copy consists of the layers inside them.
+    - All computes in float32.
 
     Args:
         model: A functional `keras.Model` or built `keras.Sequential`; it is not changed.
         interchannel: A form of `compactnet.deploy.FORMS`, or "auto": every form but "tied" is timed on the backend of
-            this process, one sample at a time, and the fastest one stays. An operation that cannot take the form takes
-            "slices".
+            this process, one sample at a time, and the fastest one stays ("slices", where the model has several inputs
+            or outputs). An operation that cannot take the form takes "slices".
         tolerance: Largest difference between the outputs of both models on random samples, over the largest output.
 
     Returns:
@@ -64,15 +71,38 @@ def fold(model, *, interchannel="auto", tolerance=1e-5):
         InputError: `model` is not functional, an argument is invalid, or the outputs differ by more than `tolerance`.
     """
     check_choice("interchannel", interchannel, ("auto", *FORMS))
+    model = in_float32(model)
     forms = [interchannel] if interchannel != "auto" else candidate_forms(model) or ["slices"]
+    if interchannel == "auto" and (len(model.inputs) > 1 or len(model.outputs) > 1):
+        forms = ["slices"]
     candidates = {form: fold_into(model, form) for form in forms}
     if len(candidates) == 1:
         return checked(model, candidates[forms[0]], tolerance)
     samples = random_samples(model, 1)
     backend = keras.config.backend()
-    calls = {form: inference_call(backend, folded, samples[0], threads=1) for form, folded in candidates.items()}
+    # Without dictionaries around the one output, which only a caller needs.
+    plain = {form: keras.Model(folded.inputs[0], folded.outputs[0]) for form, folded in candidates.items()}
+    calls = {form: inference_call(backend, folded, samples[0], threads=1) for form, folded in plain.items()}
     timings = interleaved(calls, ROUNDS)
     return checked(model, candidates[min(timings, key=lambda form: timings[form].median)], tolerance)
+
+
+def in_float32(model):
+    """Return a model whose layers all compute in float32: the model itself, or a copy of one in mixed precision."""
+    if not isinstance(model, keras.Model) or (
+        not hasattr(model, "operations") and not isinstance(model, keras.Sequential)
+    ):
+        return model  # `flatten` says what is wrong
+    layers = [layer for layer in model.layers if not isinstance(layer, keras.layers.InputLayer)]
+    if all(layer.dtype_policy.compute_dtype in ("float32", None) for layer in layers):
+        return model
+
+    def clone(layer):
+        return type(layer).from_config({**layer.get_config(), "dtype": "float32"})
+
+    copy = keras.models.clone_model(model, clone_function=clone)
+    copy.set_weights(model.get_weights())
+    return copy
 
 
 def fold_into(model, form):
@@ -95,8 +125,7 @@ def checked(model, folded, tolerance):
     Raises:
         InputError: they differ by more than `tolerance`, relative to the largest output.
     """
-    samples = random_samples(model, 2)
-    samples = samples if len(samples) > 1 else samples[0]
+    samples = keras.tree.pack_sequence_as(structures(model)[0], random_samples(model, 2))
     expected, found = (
         [keras.ops.convert_to_numpy(output) for output in keras.tree.flatten(one(samples, training=False))]
         for one in (model, folded)
@@ -186,7 +215,7 @@ class _Folding:
     def _unit(self, node):
         pooling, (tensor,) = node.operation, node.input_tensors
         steps = [(one.operation, one.input_tensors, one.output_tensors) for one in self._nodes]
-        path = channel_path(steps, tensor) if self._calls[id(pooling)] == 1 else None
+        path = channel_path(steps, tensor, self._flat.outputs) if self._calls[id(pooling)] == 1 else None
         strided = pooling.grouping == "strided"
         if not strided and path is not None:
             factor = pooling.compact_factor
@@ -262,7 +291,9 @@ class _Folding:
         layer, tensor = node.operation, node.output_tensors[0]
         normalization = self._sole_user(tensor)
         if (
-            isinstance(layer, FOLDABLE)
+            type(layer) in FOLDABLE
+            and not getattr(layer, "quantization_mode", None)
+            and not getattr(layer, "lora_enabled", False)
             and isinstance(normalization, keras.layers.BatchNormalization)
             and layer.activation is keras.activations.linear
             and normalization.axis in (-1, len(tensor.shape) - 1)
@@ -286,13 +317,15 @@ class _Folding:
             if operation == "first":
                 return inputs[0]
             joins = {"max": keras.layers.Maximum, "sum": keras.layers.Add, "average": keras.layers.Average}
-            return joins[operation](name=pooling.name)(inputs)
+            return joins[operation](name=pooling.name, dtype=pooling.dtype_policy)(inputs)
         if not strided:
             return pooling(inputs)
         forms = {"slices": SlicedInterchannelPooling, "pooling": PooledInterchannelPooling}
         if id(pooling) not in self._pools:
             layer = forms.get(form, InterchannelPooling)
-            self._pools[id(pooling)] = layer(pooling.compact_factor, operation, "strided", name=pooling.name)
+            self._pools[id(pooling)] = layer(
+                pooling.compact_factor, operation, "strided", name=pooling.name, dtype=pooling.dtype_policy
+            )
         return self._pools[id(pooling)](inputs)
 
 
@@ -313,7 +346,7 @@ def _split(layer, config, weights, inputs, parts, kept):
     return [
         _call(
             layer,
-            {**config, "name": f"{layer.name}_{part + 1}"},
+            {**config, "name": f"{layer.name}{JOINT}part{part + 1}"},
             [kernel[part] for kernel in kernels],
             inputs[part] if isinstance(inputs, list) else inputs,
         )

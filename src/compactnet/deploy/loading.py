@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import scipy.special
 
 from compactnet.checks import check_integer
 from compactnet.deploy.preprocessing import from_json
@@ -72,7 +73,7 @@ class DeployedModel:
             top: Number of classes.
 
         Returns:
-            List of (label, output), the largest first: probabilities, where the network ends in a softmax.
+            List of (label, probability), the most probable first; of a network that ends in logits, their softmax.
 
         Raises:
             InputError: `path` cannot be read, or the exported file says nothing of labels and preprocessing.
@@ -83,6 +84,7 @@ class DeployedModel:
                 f"{self.path} does not say how its input is made and what its classes are called. Export it with "
                 "`labels` and `preprocessing`, or call predict() with an array."
             )
-        (probabilities,) = self.predict(self.preprocessing(path, self.input_shape)[np.newaxis])
+        (outputs,) = self.predict(self.preprocessing(path, self.input_shape)[np.newaxis])
+        probabilities = outputs if self.metadata["probabilities"] else scipy.special.softmax(outputs)
         best = np.argsort(-probabilities, kind="stable")[:top]
         return [(self.labels[index], float(probabilities[index])) for index in best]

@@ -87,6 +87,8 @@ class AudioPreprocessing:
             samples, rate = decode(_read(path))
         except InputError as error:
             raise InputError(f"{path} {error}") from error
+        if not np.isfinite(samples).all():
+            raise InputError(f"{path} is damaged: it holds values that are not finite.")
         samples = mono(samples)
         if rate != self.sample_rate:
             samples = _resample(samples, rate, self.sample_rate)
@@ -148,7 +150,7 @@ class ImagePreprocessing:
         try:
             image = image_module.open(io.BytesIO(content)).convert("RGB" if shape[2] == 3 else "L")
         except Exception as error:  # each image format of Pillow has its own errors
-            raise InputError(f"{path} is not an image that can be read ({error}).") from error
+            raise InputError(f"{path} is not an image that Pillow can read.") from error
         if image.size != (shape[1], shape[0]):
             image = image.resize((shape[1], shape[0]), image_module.Resampling.BILINEAR)
         return (np.asarray(image, dtype=np.float32).reshape(shape) - self.mean) / self.std

@@ -55,16 +55,17 @@ class Running:
 
 
 def format_of(filepath, given=None):
-    """Return the format of a file: `given`, or what its suffix says.
+    """Return the format of a file, which its suffix says.
 
     Raises:
-        InputError: nobody knows it.
+        InputError: the format is unknown, or `given` is another one.
     """
-    if given is not None:
-        return check_choice("format", given, tuple(FORMATS))
     suffix = Path(filepath).suffix.lower()
     for name, known in FORMATS.items():
         if suffix == known or (not suffix and name == "saved_model"):
+            if given not in (None, name):
+                check_choice("format", given, tuple(FORMATS))
+                raise InputError(f"A file of format {given!r} has another suffix than {filepath}: {FORMATS[given]}.")
             return name
     raise InputError(
         f"The suffix of {filepath} names no format. Use .tflite (LiteRT), .onnx, .xml (OpenVINO) or none (SavedModel)."
@@ -97,7 +98,7 @@ def open_file(filepath, threads=1):
         raise
     except Exception as error:  # each runtime has its own errors for a damaged file
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise InputError(f"{path} is damaged or no file of {PACKAGES[format]}: {reason[:200]}") from error
+        raise InputError(f"{path} is damaged, or no file that {PACKAGES[format]} reads: {reason[:200]}") from error
 
 
 def add_metadata_to_litert(content, metadata):
@@ -126,7 +127,9 @@ def _open_litert(path, threads):
         raise InputError(f"{path} is damaged: its content is not what was exported. Copy or export it again.")
     interpreter = Interpreter(model_content=content, num_threads=threads)
     interpreter.allocate_tensors()
-    (source,), (target,) = interpreter.get_input_details(), interpreter.get_output_details()
+    sources, targets = interpreter.get_input_details(), interpreter.get_output_details()
+    _check_single(path, sources, targets)
+    (source,), (target,) = sources, targets
 
     def run(sample):
         interpreter.set_tensor(source["index"], sample)
@@ -143,6 +146,7 @@ def _open_onnx(path, threads):
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
     options.log_severity_level = 3
     session = onnxruntime.InferenceSession(path.read_bytes(), options, providers=["CPUExecutionProvider"])
+    _check_single(path, session.get_inputs(), session.get_outputs())
     (source,) = session.get_inputs()
     metadata = session.get_modelmeta().custom_metadata_map.get(METADATA)
     return Running(
@@ -165,6 +169,7 @@ def _open_openvino(path, threads):
         # A processor with bfloat16 would otherwise round without being asked.
         "INFERENCE_PRECISION_HINT": "f32",
     }
+    _check_single(path, model.inputs, model.outputs)
     compiled = core.compile_model(model, "CPU", settings)
     request = compiled.create_infer_request()
     metadata = json.loads(model.get_rt_info(METADATA).astype(str)) if model.has_rt_info(METADATA) else None
@@ -193,6 +198,13 @@ def _open_saved_model(path, threads):
     return Running(run, tuple(source.shape), metadata, loaded)
 
 
+def _check_single(path, inputs, outputs):
+    if len(inputs) != 1 or len(outputs) != 1:
+        raise InputError(
+            f"{path} has {len(inputs)} inputs and {len(outputs)} outputs. Files of one input and one output are run."
+        )
+
+
 _OPEN = MappingProxyType(
     {"litert": _open_litert, "onnx": _open_onnx, "openvino": _open_openvino, "saved_model": _open_saved_model}
 )
@@ -204,10 +216,13 @@ def check_input(sample, shape):
     Raises:
         InputError: it is no array of numbers of shape (n, *shape).
     """
-    values = np.asarray(sample)
+    values = np.asarray(sample) if isinstance(sample, np.ndarray) or hasattr(sample, "__array__") else np.array(None)
     if values.dtype.kind not in "fiu" or values.shape[1:] != tuple(shape) or values.ndim != len(shape) + 1:
         raise InputError(
             f"The samples must be an array of numbers of shape (n, {', '.join(map(str, shape))}). "
             f"Received: {values.dtype} of shape {values.shape}"
         )
+    if not len(values) or not np.isfinite(values).all():
+        problem = "is empty" if not len(values) else "holds values that are not finite"
+        raise InputError(f"The array of samples {problem}. Give at least one sample of finite numbers.")
     return np.ascontiguousarray(values, dtype=np.float32)

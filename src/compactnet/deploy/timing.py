@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from compactnet import environment
 from compactnet.checks import format_shape
-from compactnet.deploy.converting import missing_converters
+from compactnet.deploy.converting import SUPPORTED, missing_converters
 from compactnet.deploy.exporting import converted_files, milliseconds_of
 from compactnet.deploy.folding import candidate_forms, random_samples
 from compactnet.errors import InputError
@@ -54,6 +54,8 @@ def time_deployed(specs, work: Workload, rounds=5, calls=6, stream=None):
     format = FORMATS.get(work.runtime)
     if format is None:
         raise InputError(f"Exported files run on {', '.join(FORMATS)}. Received: {work.runtime}")
+    if work.precision not in SUPPORTED[format]:
+        raise InputError(f"{work.runtime} runs {', '.join(SUPPORTED[format])}. Received: precision={work.precision!r}")
     if missing := missing_converters(format):
         raise InputError(f"{work.runtime} needs {', '.join(missing)}, which is not installed.")
     started, load = _now(), round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None

@@ -48,36 +48,36 @@ FILTERS = (keras.layers.Conv2D,)
 """Layers whose output channels can stand in any order."""
 
 
-def channel_path(steps, tensor, also_used_by=0):
+def channel_path(steps, tensor, outputs=()):
     """Return the layers from the convolution that gives a tensor its channels to that tensor, in this order.
 
     Args:
         steps: List of (operation, input tensors, output tensors) of a graph, as `compactnet.networks.graph.nodes`
             gives them.
         tensor: A tensor of that graph of shape `(batch, height, width, channels)`.
-        also_used_by: Number of operations besides one that may use `tensor` itself.
+        outputs: Outputs of the model, which are uses too.
 
     Returns:
         A list that begins with a `keras.layers.Conv2D` without groups and goes on with layers of `CHANNELWISE`; or None
         where something else gives the channels, or where a tensor or a layer on the way is used a second time.
     """
     makers = {id(made): (operation, used) for operation, used, outputs in steps for made in outputs}
-    uses, calls = {}, {}
+    uses, calls = {id(output): 1 for output in outputs}, {}
     for operation, used, _ in steps:
         calls[id(operation)] = calls.get(id(operation), 0) + 1
         for one in used:
             uses[id(one)] = uses.get(id(one), 0) + 1
-    path, allowed = [], 1 + also_used_by
+    path = []
     while True:
         operation, used = makers.get(id(tensor), (None, ()))
-        if operation is None or uses.get(id(tensor), 0) > allowed or calls[id(operation)] > 1 or len(used) != 1:
+        if operation is None or uses.get(id(tensor), 0) > 1 or calls[id(operation)] > 1 or len(used) != 1:
             return None
         path.append(operation)
         if _has_free_filters(operation):
             return path[::-1]
         if not _is_channelwise(operation):
             return None
-        tensor, allowed = used[0], 1
+        tensor = used[0]
 
 
 def permute_channels(path, order):

@@ -14,7 +14,7 @@ FOLDER = Path(__file__).parent / "trained"
 
 PRETRAINED = MappingProxyType(
     {
-        tuple(path.stem.split("-")): path
+        tuple(path.stem.rsplit("-", 1)): path
         for path in sorted(FOLDER.glob("*.json"))  # such as compact_vgg_sum_c8-cifar10.json
     }
 )

@@ -13,10 +13,10 @@ from compactnet.report.columns import MODEL, Column, Section
 
 RATIO_NOTE = (
     "A speed ratio says how many times as fast a network is as the uncompressed network of its family, timed in the "
-    "same benchmark on the same machine: each network runs in its own process, in turns, so that drift affects all "
-    "alike. The ratio is the median over the rounds of the ratio in each round, not the quotient of the two medians "
-    "shown; its range is over the rounds. The ratio of FLOPs is the speed ratio of a machine whose time depends on "
-    "FLOPs alone."
+    "same benchmark on the same machine, in turns, so that drift affects all alike: networks as built each in a "
+    "process of its own, exported files together in one. The ratio is the median over the rounds of the ratio in "
+    "each round, not the quotient of the two medians shown; its range is over the rounds. The ratio of FLOPs is the "
+    "speed ratio of a machine whose time depends on FLOPs alone."
 )
 SPEED_NOTE = (
     "Speed is in samples per second with a batch of 1 and 128x512x1 inputs: median and quartiles of the calls. The "
