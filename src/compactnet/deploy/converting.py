@@ -15,6 +15,7 @@ import keras
 import numpy as np
 
 from compactnet.commands import suppress_stderr
+from compactnet.deploy.forms import SlicedInterchannelPooling
 from compactnet.deploy.running import METADATA, METADATA_FILE, add_metadata_to_litert
 from compactnet.errors import InputError
 from compactnet.layers import InterchannelPooling
@@ -129,7 +130,7 @@ def _write_onnx(model, form, precision, calibration, signature, folder):
     model(np.zeros(signature[0].shape, "float32"))  # Keras exports a model that was called
     model.export(path, format="onnx", verbose=False, input_signature=signature, opset_version=OPSET)
     content = onnx.load(path)
-    if form == "reduce":
+    if form == "reduce" and any(isinstance(layer, SlicedInterchannelPooling) for layer in model.layers):
         content = _reduced(content, [layer for layer in model.layers if isinstance(layer, InterchannelPooling)])
         onnx.save(content, path)
     if precision != "float32":
