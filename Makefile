@@ -113,11 +113,11 @@ test-slow: $(VENV)/installed-development ## run the tests that take longer
 	$(RUN) -m pytest -m slow $(ARGS)
 
 # JAX takes minutes to compile the networks; a slow test compares the first loss of some on all three backends.
-test-backends: $(VENV)/installed-development ## run the tests of layers, trainers and networks on JAX and PyTorch, where installed
-	@for run in "jax tests/layers tests/fast tests/experiments/test_trainers.py tests/experiments/test_evaluation.py" "torch tests/experiments/test_evaluation.py tests/layers tests/networks"; do \
+test-backends: $(VENV)/installed-development ## run tests of layers, trainers and networks on JAX and PyTorch, where installed
+	@for run in "jax tests/layers tests/fast tests/experiments/test_trainers.py tests/experiments/test_evaluation.py" "torch tests/experiments/test_evaluation.py tests/layers tests/networks/test_build.py tests/networks/test_convolutions.py tests/networks/test_graph.py tests/networks/test_complexity.py"; do \
 		set -- $$run; backend=$$1; shift; \
 		if $(RUN) -c "import $$backend" 2>/dev/null; then \
-			KERAS_BACKEND=$$backend $(RUN) -m pytest "$$@" || exit $$?; \
+			KERAS_BACKEND=$$backend $(RUN) -m pytest -m 'not slow' "$$@" || exit $$?; \
 		else echo "$$backend is not installed: skipped"; fi; \
 	done
 

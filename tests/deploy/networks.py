@@ -6,6 +6,17 @@ import numpy as np
 from compactnet.layers import CompactConv2D
 from compactnet.networks.keras_internals import all_sublayers
 
+FOLDED = [
+    "compact_vgg_sum_c2",
+    "compact_resnet_max_c4",
+    "compact_mobilenet_average_c8",
+    "mobilenet_v2_050",
+    "shufflenet_v1_050",
+    "slim_resnet50_k43",
+    "channelnet_v1",
+]
+"""Networks of the slow tests; `benchmarks/formats.py` folds and exports the whole catalogue."""
+
 
 def with_statistics(model, seed=0):
     """Return a model after drawing the weights of its normalizations, so that folding has something to fold."""

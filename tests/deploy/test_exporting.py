@@ -5,8 +5,8 @@ import pytest
 from compactnet.deploy import calibration_samples, export, exporting, load
 from compactnet.deploy.exporting import converted_files
 from compactnet.errors import InputError
-from compactnet.networks import CATALOGUE, build
-from tests.deploy.networks import small, with_statistics
+from compactnet.networks import build
+from tests.deploy.networks import FOLDED, small, with_statistics
 
 SUFFIXES = {"litert": ".tflite", "onnx": ".onnx", "openvino": ".xml", "saved_model": ""}
 
@@ -135,8 +135,8 @@ def test_calibration_samples_are_spaced_evenly(generated_images):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", CATALOGUE)
-def test_every_network_exports_to_litert_and_onnx(tmp_path, name):
+@pytest.mark.parametrize("name", FOLDED)
+def test_networks_of_every_skeleton_export_to_litert_and_onnx(tmp_path, name):
     size = 80 if "vgg" in name else 48
     model = with_statistics(build(name, (size, size, 3)))
     for suffix in (".tflite", ".onnx"):

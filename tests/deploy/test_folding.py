@@ -8,12 +8,11 @@ from compactnet.deploy import FORMS, fold
 from compactnet.deploy.folding import candidate_forms
 from compactnet.errors import InputError
 from compactnet.layers import CompactConv2D, InterchannelPooling, SlimConv2D
-from compactnet.networks import CATALOGUE, build
+from compactnet.networks import build
 from compactnet.networks.graph import flatten
-from tests.deploy.networks import features_of, small, with_statistics
+from tests.deploy.networks import FOLDED, features_of, small, with_statistics
 
 TYPES = {"reduce": "InterchannelPooling", "slices": "SlicedInterchannelPooling", "pooling": "PooledInterchannelPooling"}
-SIZES = {"vgg8": 80, "compact_vgg_sum_c8": 80}
 
 
 def outputs_of(model, samples):
@@ -176,8 +175,8 @@ def test_networks_of_the_catalogue_fold(name):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", CATALOGUE)
-def test_every_network_of_the_catalogue_folds_in_every_form(name):
+@pytest.mark.parametrize("name", FOLDED)
+def test_networks_of_every_skeleton_fold_in_every_form(name):
     size = 80 if "vgg" in name else 48
     model = features_of(with_statistics(build(name, (size, size, 3))))
     for form in [*candidate_forms(model), "tied"]:

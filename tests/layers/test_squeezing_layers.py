@@ -7,6 +7,7 @@ from keras.src import testing
 
 from compactnet import layers
 from compactnet.networks.complexity import complexity
+from tests.layers.strides import depthwise_strides_must_be_equal
 
 
 def slim(folds):
@@ -155,6 +156,8 @@ def test_a_saved_model_comes_back_with_the_same_outputs(case, tmp_path):
 def test_the_output_has_the_announced_shape(case, strides, padding):
     if CASES[case][0] in (layers.ChannelwiseConv, layers.ConvolutionalClassifier):
         pytest.skip("it has no spatial strides")
+    if case == "decoupled" and strides == (2, 1) and depthwise_strides_must_be_equal():
+        pytest.skip("TensorFlow without oneDNN has no such depthwise convolution")
     layer = CASES[case][0](**{**arguments_of(case, 32), "strides": strides, "padding": padding})
     assert tuple(layer(np.zeros((2, 7, 6, 64), "float32")).shape) == layer.compute_output_shape((2, 7, 6, 64))
     assert layer.compute_output_shape((None, None, None, 64))[:3] == (None, None, None)

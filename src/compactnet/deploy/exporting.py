@@ -3,7 +3,6 @@
 import functools
 import shutil
 import tempfile
-from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +22,7 @@ from compactnet.deploy.converting import (
 )
 from compactnet.deploy.folding import candidate_forms, fold_into, in_float32, random_samples
 from compactnet.deploy.forms import FORMS
+from compactnet.deploy.inspecting import inspect_file
 from compactnet.deploy.preprocessing import AudioPreprocessing, ImagePreprocessing
 from compactnet.deploy.running import Running, check_input, format_of, open_file
 from compactnet.errors import InputError
@@ -239,7 +239,7 @@ def export(
         verified_on=verified_on,
         calibration_samples=None if calibration is None else len(calibration),
         weight_bits=_weight_bits(format, precision),
-        **_inspect(path, format),
+        **inspect_file(path, format),
         processor=processor(),
     )
 
@@ -470,58 +470,3 @@ def _put(source, target):
         with atomic_write(target.with_suffix(one.suffix) if one.suffix == ".bin" else target) as partial:
             shutil.copyfile(one, partial)
     return target
-
-
-def _inspect(path, format):
-    """Return the counts of operations that a report has."""
-    if format == "litert":
-        return _inspect_litert(path)
-    if format == "onnx":
-        import onnx
-
-        names = Counter(node.op_type for node in onnx.load(path).graph.node)
-    elif format == "openvino":
-        import openvino
-
-        ignored = ("Parameter", "Constant", "Result", "Convert")
-        operations = openvino.Core().read_model(path).get_ops()
-        names = Counter(one.get_type_name() for one in operations if one.get_type_name() not in ignored)
-    else:
-        import tensorflow as tf
-
-        library = tf.saved_model.load(path).signatures["serving_default"].graph.as_graph_def().library
-        ignored = ("Placeholder", "Const", "ReadVariableOp", "Identity", "NoOp", "StatefulPartitionedCall")
-        names = Counter(one.op for function in library.function for one in function.node_def if one.op not in ignored)
-    return {
-        "operations": dict(names.most_common()),
-        "partitions": None,
-        "not_delegated": None,
-        "transposes": names["Transpose"],
-    }
-
-
-def _inspect_litert(path):
-    from ai_edge_litert.interpreter import Interpreter
-
-    interpreter = Interpreter(str(path), num_threads=1)
-    interpreter.allocate_tensors()
-    steps = interpreter._get_ops_details()
-    delegates = [step for step in steps if step["op_name"] == "DELEGATE"]
-    names = Counter(step["op_name"] for step in steps if step["op_name"] != "DELEGATE")
-    # What runs is found from the outputs backwards: a tensor comes from a part that XNNPACK took, or from an operation.
-    maker = {int(tensor): step for step in [*steps, *delegates] for tensor in step["outputs"]}
-    waiting = [int(details["index"]) for details in interpreter.get_output_details()]
-    outside, seen = Counter(), set()
-    while waiting:
-        step = maker.get(waiting.pop())
-        if step is None or step["index"] in seen:
-            continue
-        seen.add(step["index"])
-        outside[step["op_name"]] += step["op_name"] != "DELEGATE"
-        waiting += [int(tensor) for tensor in step["inputs"]]
-    return {
-        "operations": dict(names.most_common()),
-        "partitions": len(delegates),
-        "not_delegated": dict((+outside).most_common()),
-        "transposes": names["TRANSPOSE"],
-    }

@@ -13,6 +13,39 @@ from compactnet.layers.composite_conv2d import CompositeConv2D, build_chain
 
 
 @keras.saving.register_keras_serializable(package="compactnet")
+class UnequalStridesDepthwiseConv2D(keras.layers.DepthwiseConv2D):
+    """A `keras.layers.DepthwiseConv2D` along one axis, with strides along that axis alone; the same arguments.
+
+    TensorFlow has no such strides where it does not use oneDNN. Here each tap of the kernel multiplies a strided slice.
+    """
+
+    def call(self, inputs):
+        axis = 1 if self.strides[0] > 1 else 2
+        taps, stride = self.kernel_size[axis - 1], self.strides[axis - 1]
+        if self.padding == "same":
+            inputs, extent = self._padded(inputs, axis, taps, stride)
+        else:
+            extent = (ops.shape(inputs)[axis] - taps) // stride + 1
+        kernel = ops.reshape(ops.cast(self.kernel, inputs.dtype), (taps, -1))
+        total = 0
+        for tap in range(taps):
+            places = slice(tap, tap + (extent - 1) * stride + 1, stride)
+            total = total + inputs[(slice(None),) * axis + (places,)] * kernel[tap]
+        return total
+
+    def _padded(self, inputs, axis, taps, stride):
+        """Return the inputs with zeros as padding "same" adds them, and the extent of the output along the axis."""
+        size = ops.shape(inputs)[axis]
+        extent = -(-size // stride)
+        missing = (extent - 1) * stride + taps - size
+        missing = max(missing, 0) if isinstance(missing, int) else ops.maximum(missing, 0)
+        before = missing // 2
+        padding = [(0, 0)] * 4
+        padding[axis] = (before, missing - before)
+        return ops.pad(inputs, padding), extent
+
+
+@keras.saving.register_keras_serializable(package="compactnet")
 class FactorizedConv2D(CompositeConv2D):
     """A convolution whose kernel is a sum of R products of vectors.
 
@@ -155,10 +188,10 @@ class FactorizedConv2D(CompositeConv2D):
         self.reduce = self._conv2d("reduce", rank)
         # Keras takes all channels for the inputs of a depthwise weight; with two such kernels features would vanish.
         keeping = [keras.initializers.VarianceScaling(rank, "fan_in", "uniform") for _ in range(2)]
-        self.along_height = self._depthwise(
+        self.along_height = self._along_one_axis(
             "along_height", (height, 1), strides=(down, 1), padding=self.padding, depthwise_initializer=keeping[0]
         )
-        self.along_width = self._depthwise(
+        self.along_width = self._along_one_axis(
             "along_width", (1, width), strides=(1, right), padding=self.padding, depthwise_initializer=keeping[1]
         )
         self.scale = ChannelScale(data_format=self.data_format, name="scale", dtype=self.dtype_policy)
@@ -177,6 +210,11 @@ class FactorizedConv2D(CompositeConv2D):
                 f"{(*self.kernel_size, channels, self.filters)}. Received: rank={self.rank}"
             )
         return self.rank
+
+    def _along_one_axis(self, name, kernel_size, **arguments):
+        if max(arguments["strides"]) == 1:
+            return self._depthwise(name, kernel_size, **arguments)
+        return UnequalStridesDepthwiseConv2D(kernel_size, name=name, **self._shared("depthwise", arguments))
 
     def compute_output_shape(self, input_shape):
         batch, *extents, _ = input_shape
