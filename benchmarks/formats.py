@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Export every network of the catalogue, with drawn weights, to every format, and compare each file with the network.
 
-Rows that are already in --out are not made again. `--table` prints them as the table of docs/deploy.md.
+Rows that are already in --out are not made again. `--table` prints them as a table.
 """
 
 import argparse

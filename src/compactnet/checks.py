@@ -1,4 +1,4 @@
-"""Checks of arguments, and how shapes are written. Every refusal is an `InputError` with one line."""
+"""Checks of arguments, and how shapes and tables are written. Every refusal is an `InputError` with one line."""
 
 import difflib
 import numbers
@@ -45,3 +45,20 @@ def suggest(name, known, count=1):
 def format_shape(shape):
     """Return a shape as text: (128, 512, 1) is "128x512x1"."""
     return "x".join(str(extent) for extent in shape)
+
+
+def aligned(rows, left=(0,)):
+    """Return rows of texts as lines with aligned columns.
+
+    Args:
+        rows: Sequence of sequences of texts, equally long.
+        left: Numbers of the columns that are aligned to the left; the others hold numbers.
+    """
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(
+            text.ljust(width) if column in left else text.rjust(width)
+            for column, (text, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]

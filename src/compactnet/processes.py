@@ -125,6 +125,16 @@ def vector_extensions():
     return tuple(title for flag, title in _VECTOR_EXTENSIONS.items() if flag in flags.split())
 
 
+def has_vnni():
+    """Say whether the processor adds up products of 8-bit numbers without overflow; False on x86 if unknown.
+
+    Those of ARM all do.
+    """
+    if platform.machine().lower() not in ("x86_64", "amd64"):
+        return True
+    return "vnni" in (_cpuinfo("flags") or "")
+
+
 def _cpuinfo(key):
     """Return what Linux tells of the first core, or None."""
     try:

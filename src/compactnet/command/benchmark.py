@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from compactnet.checks import aligned
 from compactnet.command.arguments import add_threads, positive
-from compactnet.command.text import aligned
 from compactnet.commands import suppress_stderr
 from compactnet.errors import InputError
 

@@ -1,9 +1,8 @@
 """`compactnet complexity`: counts of a network."""
 
-from compactnet.checks import format_shape
+from compactnet.checks import aligned, format_shape
 from compactnet.command.arguments import positive, shape
 from compactnet.command.files import SUFFIX, read_model
-from compactnet.command.text import aligned
 from compactnet.commands import import_keras
 from compactnet.errors import InputError
 

@@ -54,7 +54,7 @@ def add_arguments(parser):
         type=Path,
         metavar="FILE.yaml",
         help="experiment that the model was trained in: labels, preprocessing, calibration (training split) and "
-        f"verification (the first {VERIFIED} test samples) come from its data set, where no other option gives them",
+        f"verification ({VERIFIED} test samples, evenly spaced) come from its data set, unless other options give them",
     )
     add_data_option(parser)
     parser.add_argument(

@@ -1,7 +1,6 @@
 """`compactnet networks`: what the catalogue has."""
 
-from compactnet.checks import suggest
-from compactnet.command.text import aligned
+from compactnet.checks import aligned, suggest
 from compactnet.commands import import_keras
 from compactnet.errors import InputError
 

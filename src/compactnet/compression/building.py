@@ -3,8 +3,9 @@
 import keras
 
 from compactnet.compression.choosing import POINTWISE, SEPARABLE
-from compactnet.compression.opening import clone_layer, copied, copy_weights
+from compactnet.compression.opening import clone_layer, copied
 from compactnet.layers import CompactConv2D, InterchannelPooling
+from compactnet.networks.graph import copy_weights_of
 
 SAME = ("name", "trainable", "dtype", "filters", "kernel_size", "strides", "padding", "dilation_rate", "use_bias")
 SAME += ("activation", "bias_initializer", "bias_regularizer", "bias_constraint")
@@ -44,7 +45,7 @@ def compacted(model, choices, rules):
             args = (pooling(args[0]), *args[1:])
         outputs = layer(*args, **kwargs)
         if choice is None and layer.name in originals:
-            copy_weights(originals[layer.name], layer)
+            copy_weights_of(originals[layer.name], layer)
         return outputs
 
     return copied(model, clone, call)

@@ -7,7 +7,7 @@ the layers that its author wrote.
 import keras
 
 from compactnet.errors import InputError
-from compactnet.networks.graph import JOINT
+from compactnet.networks.graph import JOINT, copy_weights_of
 
 
 def opened(model):
@@ -72,13 +72,6 @@ def copied(model, clone, call):
         raise InputError(f"{model.name!r} cannot be copied layer by layer from their configs: {reason}") from error
 
 
-def copy_weights(original, layer):
-    """Give a built layer the weights of another of the same config."""
-    layer.set_weights(original.get_weights())
-    if isinstance(layer, keras.layers.Normalization):
-        layer.finalize_state()  # it computes with what it derives from its weights
-
-
 def clone_layer(operation):
     """Return a copy of a layer or another operation, without weights."""
     return type(operation).from_config(operation.get_config())
@@ -92,7 +85,7 @@ def _copied(model):
         # The ordinary call builds the layer; for a nested model its outputs stay unused.
         outputs = layer(*args, **kwargs)
         if original := originals.get(layer.name):
-            copy_weights(original, layer)
+            copy_weights_of(original, layer)
         if not is_functional(layer):
             return outputs
         for operation in layer.operations if hasattr(layer, "operations") else layer.layers:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 
+from compactnet.checks import aligned
 from compactnet.compression.accuracy import accuracy
 
 
@@ -133,7 +134,7 @@ class CompressionReport:
             )
             for row in self.replaced
         ]
-        return _aligned(rows, right=(2, 3, 5, 6, 8))
+        return aligned(rows, left=(0, 1, 4, 7))
 
     def _skipped_lines(self):
         reasons = {}
@@ -149,7 +150,7 @@ class CompressionReport:
             rows.append(("FLOPs", *_change(_short(self.flops_before), _short(self.flops_after))))
         if self.accuracy_before is not None:
             rows.append(("accuracy", *_change(f"{self.accuracy_before:.1%}", f"{self.accuracy_after:.1%}")))
-        lines = _aligned(rows, right=(1, 3))
+        lines = aligned(rows, left=(0, 2))
         if self.accuracy_before is not None:
             start = "warm start" if self.warm_start else "new weights"
             lines[-1] += f" ({start}, on the calibration data, before fine-tuning)"
@@ -189,15 +190,3 @@ def _short(count):
 def _listed(names, shown=6):
     more = len(names) - shown
     return ", ".join(names[:shown]) + (f" and {more} more" if more > 0 else "")
-
-
-def _aligned(rows, right):
-    """Return rows of texts as lines whose columns are aligned; empty texts of the header join the column before."""
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return [
-        "  ".join(
-            text.rjust(width) if column in right else text.ljust(width)
-            for column, (text, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    ]

@@ -7,8 +7,8 @@ import numpy as np
 
 from compactnet.compression.report import Times
 from compactnet.measure.runtimes import accelerator, inference_call
-from compactnet.measure.speed import interleaved
 from compactnet.processes import available_cores
+from compactnet.timing import interleaved
 
 ROUNDS = 15
 """Timed calls of each model."""

@@ -5,7 +5,6 @@ import importlib.util
 import io
 import json
 import logging
-import platform
 import shutil
 import tempfile
 import warnings
@@ -15,11 +14,11 @@ import keras
 import numpy as np
 
 from compactnet.commands import suppress_stderr
-from compactnet.deploy.forms import SlicedInterchannelPooling
 from compactnet.deploy.running import METADATA, METADATA_FILE, add_metadata_to_litert
 from compactnet.errors import InputError
 from compactnet.layers import InterchannelPooling
 from compactnet.networks.keras_internals import frozen_function
+from compactnet.processes import has_vnni
 
 PRECISIONS = ("float32", "float16", "int8", "int8_dynamic")
 """Of the weights, and for "int8" of the activations too."""
@@ -130,7 +129,7 @@ def _write_onnx(model, form, precision, calibration, signature, folder):
     model(np.zeros(signature[0].shape, "float32"))  # Keras exports a model that was called
     model.export(path, format="onnx", verbose=False, input_signature=signature, opset_version=OPSET)
     content = onnx.load(path)
-    if form == "reduce" and any(isinstance(layer, SlicedInterchannelPooling) for layer in model.layers):
+    if form == "reduce":
         content = _reduced(content, [layer for layer in model.layers if isinstance(layer, InterchannelPooling)])
         onnx.save(content, path)
     if precision != "float32":
@@ -184,16 +183,6 @@ class _Reader:
 
     def __next__(self):
         return next(self._feeds)
-
-
-def has_vnni():
-    """Say whether this processor multiplies 8-bit numbers without overflow; those of ARM all do."""
-    if platform.machine().lower() not in ("x86_64", "amd64"):
-        return True
-    try:
-        return "vnni" in Path("/proc/cpuinfo").read_text(encoding="utf-8")
-    except OSError:
-        return False
 
 
 def _reduced(content, layers):
@@ -268,7 +257,8 @@ def _write_openvino(model, form, precision, calibration, signature, folder):
     import openvino
 
     # OpenVINO reads the quantized operations of ONNX; its own quantizer would be one more dependency.
-    source = _write_onnx(model, form, "int8" if precision == "int8" else "float32", calibration, signature, folder)
+    # It is fast with the form as Keras computes it.
+    source = _write_onnx(model, None, "int8" if precision == "int8" else "float32", calibration, signature, folder)
     path = folder / "model.xml"
     _save_openvino(openvino.convert_model(source), path, compress=precision == "float16")
     source.unlink()

@@ -17,7 +17,6 @@ from compactnet.deploy.converting import (
     SUPPORTED,
     attach_metadata,
     convert,
-    has_vnni,
     missing_converters,
 )
 from compactnet.deploy.folding import candidate_forms, fold_into, in_float32, random_samples
@@ -27,7 +26,7 @@ from compactnet.deploy.preprocessing import AudioPreprocessing, ImagePreprocessi
 from compactnet.deploy.running import Running, check_input, format_of, open_file
 from compactnet.errors import InputError
 from compactnet.files import atomic_write, storage_errors
-from compactnet.processes import processor
+from compactnet.processes import has_vnni, processor
 from compactnet.timing import interleaved
 
 DIFFERENCE = 1e-4

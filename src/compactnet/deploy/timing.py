@@ -3,7 +3,6 @@
 import os
 import tempfile
 import time
-from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
 
@@ -58,7 +57,7 @@ def time_deployed(specs, work: Workload, rounds=5, calls=6, stream=None):
         raise InputError(f"{work.runtime} runs {', '.join(SUPPORTED[format])}. Received: precision={work.precision!r}")
     if missing := missing_converters(format):
         raise InputError(f"{work.runtime} needs {', '.join(missing)}, which is not installed.")
-    started, load = _now(), round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None
+    started, load = environment.now(), round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None
     run, made = {}, {}
     title = f"{work.runtime}, {work.precision}, {format_shape(work.input_shape)}"
     with tempfile.TemporaryDirectory() as folder:
@@ -88,7 +87,7 @@ def time_deployed(specs, work: Workload, rounds=5, calls=6, stream=None):
         loaded_core=None,
         load_before=load,
         started=started,
-        finished=_now(),
+        finished=environment.now(),
         environment=environment.describe((DISTRIBUTIONS.get(work.runtime, work.runtime),)),
         accelerator=None,
         networks=[NetworkTimings(network=name, peak_bytes=None, seconds=seconds[name], **made[name]) for name in specs],
@@ -111,7 +110,3 @@ def _seconds(function, sample):
     began = time.perf_counter()
     np.asarray(function(sample))
     return time.perf_counter() - began
-
-
-def _now():
-    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -10,10 +10,10 @@ import pickle
 import subprocess
 import sys
 import tempfile
-from datetime import UTC, datetime
 
 from tqdm import tqdm
 
+from compactnet import environment
 from compactnet.checks import check_integer, format_shape
 from compactnet.errors import InputError, ResourceError
 from compactnet.measure.runtimes import missing_modules
@@ -50,7 +50,7 @@ def benchmark(specs, work=None, rounds=5, calls=6, keep_alive=True, loaded_core=
     _check_available(work, loaded_core)
     if not specs:
         raise InputError("`specs` is empty: name at least one network to time.")
-    started, load = _now(), round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None
+    started, load = environment.now(), round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None
     names = list(specs)
     seconds, summaries = {name: [] for name in names}, {}
     with contextlib.ExitStack() as stack, _bar(len(names) * (rounds + keep_alive), work, stream) as bar:
@@ -76,7 +76,7 @@ def benchmark(specs, work=None, rounds=5, calls=6, keep_alive=True, loaded_core=
         loaded_core=loaded_core,
         load_before=load,
         started=started,
-        finished=_now(),
+        finished=environment.now(),
         environment=made["environment"],
         accelerator=made["accelerator"],
         networks=[NetworkTimings(network=name, seconds=seconds[name], **summaries[name]) for name in names],
@@ -92,10 +92,6 @@ def _check_available(work, loaded_core):
             f"{work.runtime} needs {', '.join(missing)}, which is not installed. Install it (LiteRT and ONNX Runtime: "
             "`.venv/bin/python -m pip install -e '.[runtimes]'` in the clone), or choose another runtime."
         )
-
-
-def _now():
-    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def _bar(total, work, stream):

@@ -57,6 +57,13 @@ def flatten(model, copy_weights=False):
     return flat
 
 
+def copy_weights_of(original, layer):
+    """Give a built layer the weights of another of the same config."""
+    layer.set_weights(original.get_weights())
+    if isinstance(layer, keras.layers.Normalization):
+        layer.finalize_state()  # it computes with what it derives from its weights
+
+
 def nodes(flat_model):
     """Yield (operation, input tensors, output tensors) of a flat model, in an order in which it can be computed."""
     for node in computation_nodes(flat_model):
@@ -72,9 +79,7 @@ def _copy_opened(model, copy_weights):
         # The ordinary call builds the layer, whatever its signature; its outputs stay unused if it can be opened.
         closed = layer(*args, **kwargs)
         if original := originals.get(layer.name):
-            layer.set_weights(original.get_weights())
-            if isinstance(layer, keras.layers.Normalization):
-                layer.finalize_state()  # it computes with copies of its weights
+            copy_weights_of(original, layer)
         if not isinstance(layer, keras.layers.Layer) or not sublayers(layer):
             return closed
         try:
