@@ -8,6 +8,8 @@ DATA ?= data
 WORKERS ?=
 LAUNCHER ?= local
 ARGS ?=
+# Of `make reproduce-sample`.
+TASKS ?= asc sed ic
 
 # What a user's run writes is kept apart from the committed evidence in results/.
 RUNS = $(if $(RESULTS),$(RESULTS),runs)
@@ -73,7 +75,7 @@ reproduce-ic: $(VENV)/installed ## train on images (CONFIG=configs/ic.yaml), wri
 
 reproduce-sample: $(VENV)/installed ## all three on small generated data: no download, minutes
 	$(RUN) scripts/generate.py --data "$(DATA)/generated"
-	for task in asc sed ic; do \
+	for task in $(TASKS); do \
 		$(RUN) scripts/reproduce.py configs/sample/$$task.yaml --data "$(DATA)/generated" --results "$(RUNS)/sample" \
 			--workers 2 $(ARGS) || exit $$?; \
 	done
@@ -106,8 +108,11 @@ $(VENV)/installed-docs: $(VENV)/installed
 docs: $(VENV)/installed-docs ## build the documentation in build/site; a warning is an error
 	NO_MKDOCS_2_WARNING=1 $(RUN) -m mkdocs build --strict
 
+# A process for each core; a file stays in one process, for what its tests share.
+PYTEST = $(RUN) -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
+
 test: $(VENV)/installed-development ## run the tests, minutes (real data: COMPACTNET_DATA=folder)
-	$(RUN) -m pytest -m 'not slow' $(ARGS)
+	$(PYTEST) -m 'not slow' $(ARGS)
 
 test-slow: $(VENV)/installed-development ## run the tests that take longer
 	$(RUN) -m pytest -m slow $(ARGS)
@@ -117,7 +122,7 @@ test-backends: $(VENV)/installed-development ## run tests of layers, trainers an
 	@for run in "jax tests/layers tests/fast tests/experiments/test_trainers.py tests/experiments/test_evaluation.py" "torch tests/experiments/test_evaluation.py tests/layers tests/networks/test_build.py tests/networks/test_convolutions.py tests/networks/test_graph.py tests/networks/test_complexity.py"; do \
 		set -- $$run; backend=$$1; shift; \
 		if $(RUN) -c "import $$backend" 2>/dev/null; then \
-			KERAS_BACKEND=$$backend $(RUN) -m pytest -m 'not slow' "$$@" || exit $$?; \
+			KERAS_BACKEND=$$backend $(PYTEST) -m 'not slow' "$$@" || exit $$?; \
 		else echo "$$backend is not installed: skipped"; fi; \
 	done
 

@@ -40,7 +40,7 @@ def _measure(path):
             continue
         # VGG-8 without padding needs 76 pixels.
         size = 80 if "vgg" in name else 48
-        model = _drawn(build(name, (size, size, 3)))
+        model = _without_softmax(_drawn(build(name, (size, size, 3))))
         row = {"network": name, "size": size, "fold": _difference(model, fold(model, interchannel="slices"))}
         with tempfile.TemporaryDirectory() as folder:
             for format, suffix in SUFFIXES.items():
@@ -69,6 +69,14 @@ def _drawn(model):
                     for variable, weight in zip(layer.weights, layer.get_weights(), strict=True)
                 ]
             )
+    return model
+
+
+def _without_softmax(model):
+    """Let the classifier give its sums: softmax would hide differences."""
+    import keras
+
+    model.layers[-1].activation = keras.activations.linear
     return model
 
 

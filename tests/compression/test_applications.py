@@ -1,10 +1,11 @@
-"""Networks of `keras.applications`, newly initialized: they are compressed, timed, trained, saved and loaded."""
+"""Networks of `keras.applications`, newly initialized: compressed, timed, trained, saved, loaded and exported."""
 
 import keras
 import numpy as np
 import pytest
 
 import compactnet
+from compactnet.deploy import export
 from tests.compression.test_compress import values
 
 SHAPE = (64, 64, 3)
@@ -44,6 +45,10 @@ def test_an_application_is_compressed(tmp_path, name, replaced, skipped_first):
     smaller.save(tmp_path / "smaller.keras")
     loaded = keras.models.load_model(tmp_path / "smaller.keras")
     np.testing.assert_allclose(values(loaded, x), values(smaller, x), rtol=1e-5, atol=1e-6)
+    for suffix in (".tflite", ".onnx"):
+        exported = export(loaded, tmp_path / f"smaller{suffix}", interchannel="slices")
+        assert exported.largest_difference <= 1e-4
+        assert exported.milliseconds > 0
 
 
 def test_an_application_takes_a_warm_start(untimed):

@@ -72,7 +72,7 @@ def test_vgg8_becomes_the_network_of_table_1(untimed, base, factor, operation):
     assert replaced(report) == [f"conv{pair}_{layer}" for pair in (2, 3, 4) for layer in (1, 2)]
 
 
-@pytest.mark.parametrize("factor", [2, 4, 8])
+@pytest.mark.parametrize("factor", [2, *(pytest.param(factor, marks=pytest.mark.slow) for factor in (4, 8))])
 def test_mobilenet_becomes_the_network_of_table_1(untimed, factor):
     model, report = compactnet.compress(build("mobilenet_v1_100"), factor)
     expected = complexity(build(f"compact_mobilenet_sum_c{factor}"))

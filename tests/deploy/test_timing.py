@@ -22,7 +22,7 @@ def work(**fields):
     return Workload(**{"runtime": "litert", "input_shape": (32, 32, 1), "deployed": True, **fields})
 
 
-@pytest.mark.parametrize("precision", ["float32", "int8"])
+@pytest.mark.parametrize("precision", ["float32", pytest.param("int8", marks=pytest.mark.slow)])
 def test_exported_files_are_timed_in_turns(tmp_path, precision):
     record = time_deployed(SPECS, work(precision=precision), rounds=2, calls=3, stream=io.StringIO())
     separable, compact = record.networks

@@ -11,8 +11,17 @@ import yaml
 from compactnet.experiments.config import load_experiment
 from tests.docs.pages import FENCE, PAGES, ROOT, blocks, page_name
 
+# Their blocks compress and export networks.
+SLOW = ("docs/choosing.md", "docs/compression.md", "docs/deploy.md")
 
-@pytest.mark.parametrize("page", sorted({block.page for block in blocks("python")}), ids=page_name)
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        pytest.param(page, id=page_name(page), marks=[pytest.mark.slow] * (page_name(page) in SLOW))
+        for page in sorted({block.page for block in blocks("python")})
+    ],
+)
 def test_python_blocks_run(page, tmp_path, monkeypatch):
     """All blocks of a page share their names, as for a reader who follows it."""
     monkeypatch.chdir(tmp_path)

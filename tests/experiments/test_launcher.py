@@ -235,6 +235,7 @@ with pytest.MonkeyPatch.context() as patch:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="this system does not tell a process's memory")
 def test_the_parents_memory_does_not_grow_with_the_runs(tmp_path, repository):
     # In a process of its own: the other tests' libraries keep threads that take memory when they like.

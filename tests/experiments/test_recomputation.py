@@ -30,7 +30,7 @@ def in_fast_forms(model):
 no_forms = pytest.mark.skipif(BACKEND == "torch", reason="PyTorch has no fast forms")
 
 
-@pytest.mark.parametrize("forms", ["keras", pytest.param("fast", marks=no_forms)])
+@pytest.mark.parametrize("forms", [pytest.param("keras", marks=pytest.mark.slow), pytest.param("fast", marks=no_forms)])
 def test_a_step_stays_the_same(forms):
     prepare = in_fast_forms if forms == "fast" else (lambda model: model)
     loss, changes = step(prepare)

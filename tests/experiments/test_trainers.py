@@ -63,7 +63,7 @@ def network(precision, fast_forms=False):
     ("precision", "fast_forms"),
     [("float32", False), ("float32", True), pytest.param("mixed_bfloat16", False, marks=on_jax)],
 )
-@pytest.mark.parametrize("steps_per_call", [1, 3, 200])
+@pytest.mark.parametrize("steps_per_call", [pytest.param(1, marks=pytest.mark.slow), 3, 200])
 def test_many_steps_in_one_call_are_the_steps_of_keras(dataset, monkeypatch, steps_per_call, precision, fast_forms):
     monkeypatch.setattr(trainers, "STEPS_PER_CALL", steps_per_call)
     monkeypatch.setattr(trainers, "SECONDS_PER_CALL", 1e9)

@@ -49,7 +49,10 @@ def experiment(kind, skeleton, **fields):
     ).networks[0]
 
 
-@pytest.mark.parametrize("skeleton", SKELETONS)
+# ResNet-50 has all kinds of convolution that the others have, in many more layers.
+@pytest.mark.parametrize(
+    "skeleton", [pytest.param(name, marks=[pytest.mark.slow] * (name == "resnet50")) for name in SKELETONS]
+)
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_yaml_file_can_put_every_kind_into_every_skeleton(kind, skeleton):
     convolution = experiment(kind, skeleton, **KINDS[kind]).convolution

@@ -26,7 +26,8 @@ def spec_of(convolution, **fields):
     return NetworkSpec(title="MobileNet v1", skeleton=MobileNetV1(**fields), convolution=convolution)
 
 
-@pytest.mark.parametrize(("factor", "width"), [(4, 0.525), pytest.param(8, 0.397, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize(("factor", "width"), [(4, 0.525), (8, 0.397)])
 def test_mobilenet_is_as_narrow_as_the_compact_network_is_cheap(factor, width):
     target = flops_of(CATALOGUE[f"compact_mobilenet_sum_c{factor}"])
     assert matched_width("mobilenet_v1_100", target, SHAPE) == width

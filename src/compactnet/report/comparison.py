@@ -4,9 +4,11 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+from scipy import optimize, stats
 
 CONFIDENCE = 0.95
+POWER = 0.8
+"""Probability with which the detectable difference is found."""
 PAPER_RUNS = 5
 """Runs behind each accuracy of the paper. It does not say how many; this is inferred.
 
@@ -32,17 +34,38 @@ class Sample:
 
 @dataclass(frozen=True)
 class Difference:
-    """A difference of means.
+    """A difference of means. All but its value is None if a mean has fewer than two runs.
 
     Attributes:
         value: The difference.
-        low: Lower end of its confidence interval; None if a mean has fewer than two runs.
+        low: Lower end of its confidence interval.
         high: Upper end.
+        p_value: Probability of a difference at least as far from 0 if the true one is 0.
+        error: Its standard error.
+        degrees: Degrees of freedom of the standard error.
+        confidence: Confidence of the interval.
     """
 
     value: float
     low: float | None = None
     high: float | None = None
+    p_value: float | None = None
+    error: float | None = None
+    degrees: float | None = None
+    confidence: float = CONFIDENCE
+
+    @property
+    def detectable(self):
+        """The smallest true difference that as many runs, spread as these are, find with the probability `POWER`, or
+        None: the interval then excludes 0. With three runs a mean, Welch's test finds it a little less often."""
+        if not self.error:
+            return self.error
+        quantile = float(stats.t.ppf((1 + self.confidence) / 2, self.degrees))
+        # The noncentral t distribution has no inverse in its shift; the root is between these for any degrees.
+        shift = optimize.brentq(
+            lambda shift: stats.nct.sf(quantile, self.degrees, shift) - POWER, 0, quantile * 10 + 10
+        )
+        return shift * self.error
 
 
 def sample(values):
@@ -79,7 +102,41 @@ def combination(terms, confidence=CONFIDENCE):
     squares = [weight**2 * of.std**2 / of.runs for weight, of in terms]
     variance = sum(squares)
     if variance == 0:
-        return Difference(value, value, value)
+        return Difference(value, value, value, float(value == 0), 0.0, None, confidence)
     shares = [(square / variance) ** 2 / (of.runs - 1) for square, (_, of) in zip(squares, terms, strict=True)]
-    half = float(stats.t.ppf((1 + confidence) / 2, 1 / sum(shares))) * math.sqrt(variance)
-    return Difference(value, value - half, value + half)
+    return _student(value, math.sqrt(variance), 1 / sum(shares), confidence)
+
+
+def paired(first, second, confidence=CONFIDENCE):
+    """Return the `Difference` of the means of values that come in pairs, such as runs with the same seed.
+
+    Args:
+        first: Values.
+        second: As many values, in the same order.
+        confidence: Confidence of the interval, by Student's t test of the differences.
+    """
+    of = sample(np.subtract(first, second))
+    return combination([(1.0, of)], confidence)
+
+
+def holm(p_values):
+    """Return p-values adjusted for their number by Holm (Scandinavian Journal of Statistics 6, 1979).
+
+    If all that are at most 0.05 are called significant, the probability of one false call or more is at most 0.05.
+
+    Args:
+        p_values: Numbers; None, where there is none, is not counted and stays None.
+    """
+    known = sorted((p, place) for place, p in enumerate(p_values) if p is not None)
+    adjusted, largest = [None] * len(p_values), 0.0
+    for rank, (p, place) in enumerate(known):
+        largest = max(largest, min(1.0, (len(known) - rank) * p))
+        adjusted[place] = largest
+    return adjusted
+
+
+def _student(value, error, degrees, confidence):
+    """Return the `Difference` of a value whose standard error has some degrees of freedom."""
+    half = float(stats.t.ppf((1 + confidence) / 2, degrees)) * error
+    p_value = 2 * float(stats.t.sf(abs(value) / error, degrees))
+    return Difference(value, value - half, value + half, p_value, error, degrees, confidence)

@@ -1,12 +1,20 @@
 """The paper's published values, from results/paper/*.csv."""
 
 import csv
+import math
+from itertools import pairwise
 from pathlib import Path
+from types import MappingProxyType
 
 from compactnet.errors import InputError
 from compactnet.networks import CATALOGUE
 from compactnet.report.comparison import PAPER_RUNS, Sample
 
+PUBLISHED_TASKS = MappingProxyType({"asc": "table3", "sed": "table4", "ic": "table4"})
+"""The paper's tables with the accuracies of a task."""
+SHAPES = MappingProxyType({"asc": (128, 512, 1), "sed": (128, 201, 1), "ic": (224, 224, 3)})
+"""Inputs for which the paper counts the FLOPs of a task."""
+INTERPOLATED = ("mobilenet_v1_025", "mobilenet_v1_050", "mobilenet_v1_100")
 NETWORK_OF_TITLE = {spec.title: name for name, spec in CATALOGUE.items()}
 
 
@@ -60,6 +68,53 @@ def published_accuracy(row, task):
         task: "asc", "sed" or "ic".
     """
     return Sample(row[f"{task}_accuracy_percent"], row[f"{task}_accuracy_std"], PAPER_RUNS)
+
+
+def published_accuracies(folder, table, task):
+    """Return {network: `Sample`} of a task in Table III or IV of the paper."""
+    return {network_of(row["model"]): published_accuracy(row, task) for row in read(folder, table)}
+
+
+def published_terms(folder, counts, data, network):
+    """Return the accuracy of a network in the paper as pairs (weight, `Sample`) whose sum it is, or None.
+
+    A MobileNet v1 of a width that the paper lacks lies between those of the next widths, linearly in the logarithm of
+    its FLOPs.
+
+    Args:
+        folder: Folder with the published values.
+        counts: A `CountCache`.
+        data: The section of the data set.
+        network: The `Network`.
+    """
+    table, task = data.paper_table, data.paper_task
+    accuracies = published_accuracies(folder, table, task) if table else {}
+    if network.name in accuracies:
+        return [(1.0, accuracies[network.name])]
+    plain = CATALOGUE[INTERPOLATED[0]]
+    of_plain = (network.skeleton.kind, network.convolution) == (plain.skeleton.kind, plain.convolution)
+    if not of_plain or not set(INTERPOLATED) <= set(accuracies):
+        return None
+    flops = {network_of(row["model"]): row[f"{task}_mflops"] for row in read(folder, table)}
+    return interpolation(
+        counts.get(network.name, network, SHAPES[task]).mflops,
+        {flops[name]: accuracies[name] for name in INTERPOLATED},
+    )
+
+
+def interpolation(mflops, points):
+    """Return the pairs (weight, `Sample`) whose sum lies between two points, linearly in log FLOPs.
+
+    Args:
+        mflops: Where, in MFLOPs.
+        points: {MFLOPs: `Sample`}, at least two; outside of them, None is returned.
+    """
+    known = sorted(points)
+    for low, high in pairwise(known):
+        if low <= mflops <= high:
+            share = math.log(mflops / low) / math.log(high / low)
+            return [(1 - share, points[low]), (share, points[high])]
+    return None
 
 
 def published_speeds(folder):

@@ -5,6 +5,7 @@ from types import MappingProxyType
 
 from compactnet.report.columns import Table
 from compactnet.report.sources import Sources
+from compactnet.report.tables.contrasts import contrasts
 from compactnet.report.tables.experiment_runs import experiment_runs
 from compactnet.report.tables.generated_data import generated_data
 from compactnet.report.tables.guidelines import guidelines
@@ -19,7 +20,16 @@ from compactnet.report.tables.table4 import table4
 from compactnet.report.text import fill_section, remove_table, write_table
 
 PAPER_TABLES = MappingProxyType({"table1": table1, "table2": table2, "table3": table3, "table4": table4})
-OTHER_TABLES = (guidelines, rivals, speed_inference, speed_training, experiment_runs, reduced_budget, generated_data)
+OTHER_TABLES = (
+    guidelines,
+    contrasts,
+    rivals,
+    speed_inference,
+    speed_training,
+    experiment_runs,
+    reduced_budget,
+    generated_data,
+)
 TABLES = (*PAPER_TABLES.values(), *OTHER_TABLES)
 """Each is a function of the `Sources` that returns a `Table` or a list of them."""
 

@@ -3,13 +3,22 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from types import MappingProxyType
 
 import numpy as np
 
 from compactnet.report.columns import Column, Table
-from compactnet.report.comparison import CONFIDENCE, combination, sample
+from compactnet.report.comparison import CONFIDENCE, PAPER_RUNS, POWER, combination, sample
+from compactnet.report.published import PUBLISHED_TASKS, published_accuracies
 from compactnet.report.sources import Sources
+from compactnet.report.tables.verdicts import (
+    CONTRADICTED,
+    NOT_ENOUGH,
+    PROVISIONAL,
+    STYLES,
+    SUPPORTED,
+    UNDECIDED,
+    verdict_of,
+)
 
 MARGIN = 1.0
 """Percentage points within which two operations count as equivalent: about one standard deviation of the paper's."""
@@ -25,27 +34,32 @@ def _percent(share):
 
 
 NOTE = (
-    "Tests of the guidelines in the paper's Sec. V-D. Each row is a contrast of mean accuracies, averaged over the "
-    "families (and factors) for which all runs exist, with its confidence interval by Welch. G1 is a test of "
-    f"equivalence: it is supported if the 90 % interval lies within {MARGIN:g} percentage points of zero, which is two "
-    "one-sided tests at 5 %. The others are supported if their "
-    f"{_percent(CONFIDENCE)} interval excludes zero in the direction that the guideline says. *Not supported* does not "
-    "mean that the opposite is true. The effect size is the contrast in standard deviations of a run. Each mean needs "
-    "two runs. Experiments on several folds are left out, because their runs differ by fold as well."
+    "The guidelines of the paper's Sec. V-D as hypotheses, tested on the paper's own accuracies (its means and "
+    f"standard deviations, of {PAPER_RUNS} runs each by our reading) and on our runs. A row is a contrast of mean "
+    "accuracies in percentage points, averaged over the compact factors for which all runs exist, with its "
+    "confidence interval by Welch. G1 is a test of equivalence: it is *supported* if the 90 % interval lies within "
+    f"{MARGIN:g} percentage points of zero, which is two one-sided tests at 5 %, and *contradicted* if the interval "
+    "lies outside; runs of average and sum with the same seed start from the same weights and are compared in pairs. "
+    f"The first half of G2 is supported if the interval lies above {-MARGIN:g}, and contradicted if it lies below "
+    "zero otherwise. The others are supported if the interval excludes zero in the direction that the guideline "
+    "says, and contradicted if it does in the other. All else is *undecided*. For *all* families, the average "
+    "decides, but a guideline is supported only if each family supports it by itself. The effect size is the "
+    "contrast in standard deviations of a run. *Detectable* is the difference that as many runs would find with a "
+    f"probability of {100 * POWER:.0f} %. A mean needs two runs. Verdicts are *provisional* while planned runs are "
+    "missing. Experiments on several folds are left out, because their runs differ by fold as well."
 )
-
-VERDICTS = MappingProxyType({True: "supported", False: "not supported", None: "not enough runs"})
-STYLES = MappingProxyType({VERDICTS[True]: "same", VERDICTS[False]: "apart", VERDICTS[None]: "unknown"})
 
 COLUMNS = (
     Column("guideline", "guideline"),
     Column("statement", "statement"),
-    Column("experiment", "experiment"),
-    Column("verdict", "verdict", style=lambda row: STYLES[row["verdict"]]),
+    Column("evidence", "evidence"),
+    Column("family", "family"),
+    Column("verdict", "verdict", style=lambda row: STYLES[verdict_of(row)]),
     Column("difference", "difference", ".2f"),
     Column("low", "from", ".2f"),
     Column("high", "to", ".2f"),
     Column("confidence", "confidence"),
+    Column("detectable", "detectable", ".2f"),
     Column("effect_size", "effect size", ".2f"),
     Column("runs", "runs", "d"),
     Column("comparisons", "comparisons"),
@@ -62,16 +76,22 @@ class Hypothesis:
         statement: What the paper says.
         measure: What is compared.
         contrasts: For one family, the contrasts that are averaged: tuples of (weight, operation, factor).
-        sign: The contrast is 1: positive, -1: negative, 0: zero, if the guideline is true.
+        judge: Function of the ends of the interval that returns the verdict.
         value: Function that returns the measure of a `RunRecord`, in percent.
+        published: Whether the paper has the measure of its networks.
+        paired: Whether runs of a contrast with the same seed start from the same weights.
+        confidence: Confidence of the interval.
     """
 
     name: str
     statement: str
     measure: str
     contrasts: tuple
-    sign: int
+    judge: Callable
     value: Callable
+    published: bool = True
+    paired: bool = False
+    confidence: float = CONFIDENCE
 
 
 def _last(record):
@@ -84,21 +104,50 @@ def _early(record):
     return 100 * float(np.mean([epoch.train_accuracy for epoch in epochs]))
 
 
+def _positive(low, high):
+    return SUPPORTED if low > 0 else CONTRADICTED if high < 0 else UNDECIDED
+
+
+def _negative(low, high):
+    return _positive(-high, -low)
+
+
+def _equivalent(low, high):
+    if low > -MARGIN and high < MARGIN:
+        return SUPPORTED
+    return CONTRADICTED if low > MARGIN or high < -MARGIN else UNDECIDED
+
+
+def _not_worse(low, high):
+    return SUPPORTED if low > -MARGIN else CONTRADICTED if high < 0 else UNDECIDED
+
+
 HYPOTHESES = (
     Hypothesis(
         "G1",
         "average and sum behave alike",
         "test accuracy, average less sum",
         tuple(((1, "average", factor), (-1, "sum", factor)) for factor in FACTORS),
-        0,
+        _equivalent,
+        _last,
+        paired=True,
+        # Two one-sided tests at 5 %.
+        confidence=1 - 2 * (1 - CONFIDENCE),
+    ),
+    Hypothesis(
+        "G2, small C",
+        "max does well at small C",
+        "test accuracy at C=2, max less sum",
+        (((1, "max", 2), (-1, "sum", 2)),),
+        _not_worse,
         _last,
     ),
     Hypothesis(
-        "G2",
+        "G2, large C",
         "max falls behind as C grows",
         "test accuracy, max less sum, at C=8 less at C=2",
         (((1, "max", 8), (-1, "sum", 8), (-1, "max", 2), (1, "sum", 2)),),
-        -1,
+        _negative,
         _last,
     ),
     Hypothesis(
@@ -106,79 +155,135 @@ HYPOTHESES = (
         "linear operations converge faster",
         f"training accuracy over the first {_percent(EARLY)} of the epochs, sum less max",
         tuple(((1, "sum", factor), (-1, "max", factor)) for factor in FACTORS),
-        1,
+        _positive,
         _early,
+        published=False,
     ),
     Hypothesis(
         "G3, large C",
         "linear operations win at large C",
         "test accuracy at C=8, sum less max",
         (((1, "sum", 8), (-1, "max", 8)),),
-        1,
+        _positive,
         _last,
     ),
 )
 
 
+@dataclass(frozen=True)
+class Evidence:
+    """Accuracies that a hypothesis is tested on.
+
+    Attributes:
+        name: What the table calls them.
+        networks: Names of the networks that have, or will have, some.
+        samples: Function of a contrast, pairs (weight, network), that returns it as pairs (weight, `Sample`), or None
+            where a network has fewer than two runs.
+        complete: Function of a network that says whether all its runs are done.
+    """
+
+    name: str
+    networks: frozenset
+    samples: Callable
+    complete: Callable
+
+
 def guidelines(sources: Sources):
-    """Return a row for each hypothesis and each experiment of the paper that can test it."""
+    """Return rows for each hypothesis, of the paper's accuracies and of each experiment that can test it."""
     rows = []
     for hypothesis in HYPOTHESES:
-        for experiment in sources.experiments:
-            if experiment.table is None or len(experiment.data.folds()) > 1:
-                continue
-            planned = [contrast for contrast in _contrasts(hypothesis) if _is_planned(contrast, experiment)]
-            if planned:
-                rows.append(_row(hypothesis, experiment.name, planned, sources.members[experiment.name]))
-    return Table("guidelines", "Guidelines: the paper's G1 to G3 tested on our runs", (NOTE,), COLUMNS, rows)
+        for evidence in (*_published(hypothesis, sources), *_experiments(hypothesis, sources)):
+            rows += _rows(hypothesis, evidence)
+    return Table("guidelines", "Guidelines: the paper's G1 to G3 tested", (NOTE,), COLUMNS, rows)
 
 
-def _contrasts(hypothesis):
-    return [
+def _published(hypothesis, sources):
+    """Yield the paper's accuracies of each task."""
+    for task, table in PUBLISHED_TASKS.items() if hypothesis.published else ():
+        accuracies = published_accuracies(sources.published, table, task)
+
+        def samples(contrast, accuracies=accuracies):
+            return [(weight, accuracies[network]) for weight, network in contrast]
+
+        yield Evidence(f"paper, {task}", frozenset(accuracies), samples, lambda network: True)
+
+
+def _experiments(hypothesis, sources):
+    """Yield the accuracies of each experiment of the paper."""
+    for experiment in sources.experiments:
+        if experiment.table is None or len(experiment.data.folds()) > 1:
+            continue
+        by_seed = {}
+        for record in sources.members[experiment.name]:
+            by_seed.setdefault(record.run.network.name, {})[record.run.seed] = hypothesis.value(record)
+
+        def samples(contrast, by_seed=by_seed):
+            runs = [by_seed.get(network, {}) for _, network in contrast]
+            if hypothesis.paired:
+                shared = set.intersection(*map(set, runs))
+                sums = [
+                    sum(weight * of[seed] for (weight, _), of in zip(contrast, runs, strict=True)) for seed in shared
+                ]
+                return [(1, sample(sums))] if len(sums) > 1 else None
+            if any(len(of) < 2 for of in runs):
+                return None
+            return [(weight, sample(list(of.values()))) for (weight, _), of in zip(contrast, runs, strict=True)]
+
+        def complete(network, by_seed=by_seed, experiment=experiment):
+            return len(by_seed.get(network, ())) == len(experiment.runs([network]))
+
+        names = frozenset(network.name for network in experiment.networks)
+        yield Evidence(experiment.name, names, samples, complete)
+
+
+def _rows(hypothesis, evidence):
+    """Return a row for each family and, if there are several, one for all; before the first runs, that one alone."""
+    planned = {family: _contrasts(hypothesis, family, evidence.networks) for family in FAMILIES}
+    planned = {family: contrasts for family, contrasts in planned.items() if contrasts}
+    rows = [_row(hypothesis, evidence, family, contrasts) for family, contrasts in planned.items()]
+    if len(rows) < 2:
+        return rows
+    every = [contrast for contrasts in planned.values() for contrast in contrasts]
+    of_all = _row(hypothesis, evidence, "all", every, [verdict_of(row) for row in rows])
+    return [*rows, of_all] if "difference" in of_all else [of_all]
+
+
+def _contrasts(hypothesis, family, networks):
+    """Return the contrasts of a family whose networks all exist, as lists of pairs (weight, network)."""
+    named = [
         [(weight, f"compact_{family}_{operation}_c{factor}") for weight, operation, factor in contrast]
-        for family in FAMILIES
         for contrast in hypothesis.contrasts
     ]
+    return [contrast for contrast in named if all(name in networks for _, name in contrast)]
 
 
-def _is_planned(contrast, experiment):
-    networks = {network.name for network in experiment.networks}
-    return all(name in networks for _, name in contrast)
-
-
-def _row(hypothesis, experiment, planned, records):
-    values = {}
-    for record in records:
-        values.setdefault(record.run.network.name, []).append(hypothesis.value(record))
-    complete = [contrast for contrast in planned if all(len(values.get(name, ())) > 1 for _, name in contrast)]
+def _row(hypothesis, evidence, family, planned, of_families=()):
+    found = [(contrast, terms) for contrast in planned if (terms := evidence.samples(contrast))]
     row = {
         "guideline": hypothesis.name,
         "statement": hypothesis.statement,
-        "experiment": experiment,
-        "verdict": VERDICTS[None],
-        "confidence": _percent(_confidence(hypothesis)),
-        "comparisons": f"{len(complete)} of {len(planned)}",
+        "evidence": evidence.name,
+        "family": family,
+        "verdict": NOT_ENOUGH,
+        "confidence": _percent(hypothesis.confidence),
+        "comparisons": f"{len(found)} of {len(planned)}",
         "measure": hypothesis.measure,
     }
-    if not complete:
+    if not found:
         return row
-    terms = [(weight / len(complete), sample(values[name])) for contrast in complete for weight, name in contrast]
-    found = combination(terms, _confidence(hypothesis))
+    terms = [(weight / len(found), of) for _, terms in found for weight, of in terms]
+    apart = combination(terms, hypothesis.confidence)
     spread = math.sqrt(sum(of.std**2 for _, of in terms) / len(terms))
-    if hypothesis.sign:
-        holds = found.low > 0 if hypothesis.sign > 0 else found.high < 0
-    else:
-        holds = found.low > -MARGIN and found.high < MARGIN
+    verdict = hypothesis.judge(apart.low, apart.high)
+    if verdict == SUPPORTED and not all(one == SUPPORTED for one in of_families):
+        verdict = UNDECIDED
+    complete = all(evidence.complete(network) for contrast in planned for _, network in contrast)
     return row | {
-        "verdict": VERDICTS[holds],
-        "difference": found.value,
-        "low": found.low,
-        "high": found.high,
-        "effect_size": found.value / spread if spread else None,
-        "runs": sum(len(values[name]) for contrast in complete for _, name in contrast),
+        "verdict": verdict if complete else PROVISIONAL + verdict,
+        "difference": apart.value,
+        "low": apart.low,
+        "high": apart.high,
+        "detectable": None if hypothesis.judge is _equivalent else apart.detectable,
+        "effect_size": apart.value / spread if spread else None,
+        "runs": sum(of.runs for _, terms in found for _, of in terms) * (len(found[0][0]) // len(found[0][1])),
     }
-
-
-def _confidence(hypothesis):
-    # Two one-sided tests at 5 % are a 90 % interval.
-    return CONFIDENCE if hypothesis.sign else 1 - 2 * (1 - CONFIDENCE)

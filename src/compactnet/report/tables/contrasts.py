@@ -1,0 +1,117 @@
+"""The comparisons that experiments are made for, each chosen before the first run."""
+
+from itertools import chain
+
+from compactnet.report.columns import Column, Table
+from compactnet.report.comparison import CONFIDENCE, POWER, combination, holm, sample
+from compactnet.report.published import published_terms
+from compactnet.report.sources import Sources
+from compactnet.report.tables.verdicts import (
+    CONTRADICTED,
+    NOT_ENOUGH,
+    PROVISIONAL,
+    STYLES,
+    SUPPORTED,
+    UNDECIDED,
+    verdict_of,
+)
+
+LAST_EPOCHS = 3
+"""Epochs at the end of a run whose mean test accuracy is compared: less noisy than the last one alone."""
+SIGNIFICANT = 1 - CONFIDENCE
+
+NOTE = (
+    f"Each claim is a difference of mean test accuracies over the last {LAST_EPOCHS} epochs, in percentage points, "
+    "and stands in the experiment's config since before its first run. It is *supported* if the difference is above "
+    f"0, and *contradicted* if it is below, with a p-value of at most {SIGNIFICANT:.2f} by Welch's test after Holm's "
+    f"adjustment for all contrasts of the experiment; otherwise it is *undecided*. The {100 * CONFIDENCE:.0f} % "
+    "interval is not adjusted. *Detectable* is the difference that as many runs, spread as these are, would find "
+    f"with a probability of {100 * POWER:.0f} % before the adjustment (with three runs each, about 70 %): an "
+    "undecided contrast says nothing about smaller ones. Verdicts are *provisional* while planned runs are missing. "
+    "Beside ours stands the same difference of the paper's accuracies, of longer runs on larger images; where the "
+    "paper has no network of a width, its MobileNets are interpolated in the logarithm of their FLOPs."
+)
+COLUMNS = (
+    Column("experiment", "experiment"),
+    Column("contrast", "contrast"),
+    Column("claim", "claim"),
+    Column("verdict", "verdict", style=lambda row: STYLES[verdict_of(row)]),
+    Column("difference", "difference", ".2f", link="records"),
+    Column("low", "from", ".2f"),
+    Column("high", "to", ".2f"),
+    Column("p_value", "p", ".3f"),
+    Column("p_adjusted", "p, adjusted", ".3f"),
+    Column("detectable", "detectable", ".2f"),
+    Column("runs", "runs"),
+    Column("paper_difference", "paper", ".2f"),
+    Column("paper_low", "from", ".2f"),
+    Column("paper_high", "to", ".2f"),
+)
+
+
+def contrasts(sources: Sources):
+    """Return a row for each contrast of each experiment; those without runs only where tables list these."""
+    rows = []
+    for experiment in sources.experiments:
+        if sources.list_unstarted or sources.members[experiment.name]:
+            rows += _rows(experiment, sources)
+    return Table("contrasts", "Contrasts: what the experiments were made to decide", (NOTE,), COLUMNS, rows)
+
+
+def outcome(record):
+    """Return what is compared of a `RunRecord`: the mean test accuracy of its last epochs, in percent."""
+    last = record.history[-LAST_EPOCHS:]
+    return 100 * sum(epoch.test_accuracy for epoch in last) / len(last)
+
+
+def verdict(value, p_adjusted):
+    """Return the verdict on the claim that a difference is above 0; without a p-value there are not enough runs."""
+    if p_adjusted is None:
+        return NOT_ENOUGH
+    if p_adjusted > SIGNIFICANT:
+        return UNDECIDED
+    return SUPPORTED if value > 0 else CONTRADICTED
+
+
+def _rows(experiment, sources):
+    found = [_difference(contrast, experiment, sources) for contrast in experiment.contrasts]
+    adjusted = holm([difference and difference.p_value for difference in found])
+    for contrast, difference, p in zip(experiment.contrasts, found, adjusted, strict=True):
+        runs = {name: sources.records_of(experiment.name, name) for name in contrast.terms}
+        planned = {name: len(experiment.runs([name])) for name in contrast.terms}
+        complete = all(len(runs[name]) == planned[name] for name in planned)
+        said = verdict(difference and difference.value, p)
+        row = {
+            "experiment": experiment.name,
+            "contrast": contrast.name,
+            "claim": contrast.claim,
+            "verdict": said if complete or p is None else PROVISIONAL + said,
+            "runs": ", ".join(f"{len(runs[name])} of {planned[name]}" for name in contrast.terms),
+        }
+        if difference:
+            row |= {name: getattr(difference, name) for name in ("low", "high", "p_value", "detectable")}
+            row |= {"difference": difference.value, "p_adjusted": p, "records": list(chain(*runs.values()))}
+        yield row | _published(contrast, experiment, sources)
+
+
+def _difference(contrast, experiment, sources):
+    """Return the `Difference` of our runs, or None if a network has none."""
+    records = {name: sources.records_of(experiment.name, name) for name in contrast.terms}
+    if not all(records.values()):
+        return None
+    return combination(
+        [(weight, sample([outcome(record) for record in records[name]])) for name, weight in contrast.terms.items()]
+    )
+
+
+def _published(contrast, experiment, sources):
+    """Return the values of the same difference in the paper; none if it has no such networks."""
+    by_name = {network.name: network for network in experiment.networks}
+    terms = []
+    for name, weight in contrast.terms.items():
+        of_network = published_terms(sources.published, sources.counts, experiment.data, by_name[name])
+        if of_network is None:
+            return {}
+        terms += [(weight * share, of) for share, of in of_network]
+    found = combination(terms)
+    return {"paper_difference": found.value, "paper_low": found.low, "paper_high": found.high}

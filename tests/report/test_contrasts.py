@@ -1,0 +1,105 @@
+"""Contrasts of experiments, on made-up runs whose answer is known."""
+
+import numpy as np
+import pytest
+
+from compactnet.experiments.config import load_experiment
+from compactnet.measure.counts import CountCache
+from compactnet.report.comparison import Sample, combination
+from compactnet.report.published import interpolation, published_accuracies
+from compactnet.report.sources import read_sources
+from compactnet.report.tables.contrasts import contrasts, outcome
+from compactnet.schema import Epoch
+from tests.report.factories import planned_run, trained_record, write
+
+SUM, PLAIN, MAX = "compact_mobilenet_sum_c8", "mobilenet_v1_0397", "compact_mobilenet_max_c8"
+
+
+@pytest.fixture(scope="module")
+def evidence(repository):
+    return load_experiment(repository / "configs" / "evidence" / "mobilenet.yaml", ["training.epochs=4"])
+
+
+@pytest.fixture
+def judge(tmp_path, evidence, repository):
+    """Return {contrast: row} of the runs in `tmp_path`."""
+
+    def judge_them():
+        counts = CountCache(repository / "results" / "complexity.csv")
+        sources = read_sources(tmp_path, [evidence], repository / "results" / "paper", counts, list_unstarted=True)
+        return {row["contrast"]: row for row in contrasts(sources).rows}
+
+    return judge_them
+
+
+@pytest.fixture
+def train(tmp_path, evidence):
+    """Write runs with an accuracy and a spread."""
+
+    def write_runs(network, accuracy, seeds=6, spread=0.01):
+        for seed in range(seeds):
+            last = accuracy + spread * (seed - (seeds - 1) / 2)
+            # The first epoch does not count.
+            accuracies = (0.1, last - 0.01, last, last + 0.01)
+            history = [
+                Epoch(epoch=epoch, seconds=1, train_accuracy=0.5, train_loss=1, test_loss=1, test_accuracy=value)
+                for epoch, value in enumerate(accuracies, 1)
+            ]
+            record = trained_record(planned_run(evidence, network, seed), history)
+            assert outcome(record) == pytest.approx(100 * last)
+            write(tmp_path / "records" / f"{network}-{seed}.json", record)
+
+    return write_runs
+
+
+def test_verdicts_are_adjusted_for_the_number_of_contrasts(train, judge):
+    for network, accuracy, seeds in ((SUM, 0.60, 6), (PLAIN, 0.80, 6), (MAX, 0.55, 3)):
+        train(network, accuracy, seeds)
+    rows = judge()
+    assert {name: row["verdict"] for name, row in rows.items()} == {
+        "squeezed_c4": "not enough runs",
+        "squeezed_c8": "contradicted",
+        "sum_over_max": "supported",
+        "sum_over_first": "not enough runs",
+        "small_factor": "not enough runs",
+    }
+    row = rows["sum_over_max"]
+    assert row["difference"] == pytest.approx(5)
+    assert row["low"] < 5 < row["high"]
+    assert row["runs"] == "6 of 6, 3 of 3"
+    # Two have a p-value, and the other one is smaller.
+    assert row["p_adjusted"] == pytest.approx(row["p_value"])
+    assert rows["squeezed_c8"]["p_adjusted"] == pytest.approx(2 * rows["squeezed_c8"]["p_value"])
+    assert rows["small_factor"]["runs"] == "0 of 6, 6 of 6"
+
+
+def test_verdicts_are_provisional_while_runs_are_missing(train, judge):
+    train(SUM, 0.60, seeds=3)
+    train(MAX, 0.50, seeds=1)
+    row = judge()["sum_over_max"]
+    assert (row["verdict"], row["difference"], row["runs"]) == ("not enough runs", pytest.approx(10), "3 of 6, 1 of 3")
+    assert row["low"] is None
+    train(MAX, 0.50, seeds=3)
+    assert judge()["sum_over_max"]["verdict"] == "provisional: supported"
+    train(MAX, 0.595, seeds=3)
+    assert judge()["sum_over_max"]["verdict"] == "provisional: undecided"
+
+
+def test_the_papers_difference_stands_beside(repository, judge):
+    rows, paper = judge(), published_accuracies(repository / "results" / "paper", "table4", "ic")
+    expected = combination([(1, paper[SUM]), (-1, paper[MAX])])
+    found = rows["sum_over_max"]
+    assert (found["paper_difference"], found["paper_low"]) == (expected.value, expected.low)
+    # Between 0.25 and 0.5 MobileNet, 66.92 and 73.36 %.
+    plain = paper[SUM].mean - rows["squeezed_c8"]["paper_difference"]
+    assert 66.92 < plain < 73.36
+    assert "paper_difference" not in rows["sum_over_first"]
+
+
+def test_interpolation_is_linear_in_the_logarithm():
+    points = {100.0: Sample(60.0, 1.0, 5), 400.0: Sample(80.0, 1.0, 5), 1000.0: Sample(90.0, 1.0, 5)}
+    assert sum(weight * of.mean for weight, of in interpolation(200, points)) == pytest.approx(70)
+    assert sum(weight * of.mean for weight, of in interpolation(400, points)) == pytest.approx(80)
+    assert np.isclose([weight for weight, _ in interpolation(1000, points)], [0, 1]).all()
+    assert interpolation(50, points) is None
+    assert interpolation(1001, points) is None
