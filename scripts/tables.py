@@ -13,6 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent
 def main():
     from compactnet.report.choosing import fill_choosing
     from compactnet.report.readme import fill_readme
+    from compactnet.report.reproduction import fill_reproduction
     from compactnet.report.sources import repository_sources
     from compactnet.report.tables import write_tables
 
@@ -26,6 +27,7 @@ def main():
     if options.results.resolve() == ROOT / "results":
         fill_readme(ROOT / "README.md", sources)
         fill_choosing(ROOT / "docs" / "choosing.md", sources)
+        fill_reproduction(ROOT / "docs" / "reproduction.md", sources)
         sources.counts.save()
 
 

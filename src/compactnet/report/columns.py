@@ -69,6 +69,7 @@ class Table:
         rows: A dict for each row, with the columns' values and what they link to.
         sections: The `Section`s that pages show; left out, one with all columns.
         summary: The `Section` of the table in the results folder's README.md, or None.
+        on_page: Whether report.html has it.
     """
 
     name: str
@@ -78,6 +79,7 @@ class Table:
     rows: list
     sections: tuple = ()
     summary: Section | None = None
+    on_page: bool = True
 
     def shown(self):
         """Return `sections`, also where they are left out."""

@@ -68,7 +68,7 @@ def write_page(folder, sources: Sources, title=TITLE, tables=TABLES):
         title=title,
         progress=_section(Section("", PROGRESS), progress, evidence),
         any_runs=any(sources.members[experiment.name] for experiment in real),
-        tables=[_table(table, evidence) for table in make_tables(sources, tables) if table.rows],
+        tables=[_table(table, evidence) for table in make_tables(sources, tables) if table.rows and table.on_page],
         figures=figures,
         missing_figures=[name for name in CAPTIONS if name not in [figure["name"] for figure in figures]],
         failures=[failure for failed in sources.failures.values() for failure in failed],

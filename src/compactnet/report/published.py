@@ -95,11 +95,19 @@ def published_terms(folder, counts, data, network):
     of_plain = (network.skeleton.kind, network.convolution) == (plain.skeleton.kind, plain.convolution)
     if not of_plain or not set(INTERPOLATED) <= set(accuracies):
         return None
-    flops = {network_of(row["model"]): row[f"{task}_mflops"] for row in read(folder, table)}
-    return interpolation(
-        counts.get(network.name, network, SHAPES[task]).mflops,
-        {flops[name]: accuracies[name] for name in INTERPOLATED},
-    )
+    return _between_mobilenets(folder, task, counts.get(network.name, network, SHAPES[task]).mflops)
+
+
+def equal_flops_terms(folder, task, network):
+    """Return the accuracy of a MobileNet v1 with the FLOPs of a network of the paper, as `published_terms` does."""
+    flops = {network_of(row["model"]): row[f"{task}_mflops"] for row in read(folder, PUBLISHED_TASKS[task])}
+    return _between_mobilenets(folder, task, flops[network])
+
+
+def _between_mobilenets(folder, task, mflops):
+    rows = {network_of(row["model"]): row for row in read(folder, PUBLISHED_TASKS[task])}
+    points = {rows[name][f"{task}_mflops"]: published_accuracy(rows[name], task) for name in INTERPOLATED}
+    return interpolation(mflops, points)
 
 
 def interpolation(mflops, points):

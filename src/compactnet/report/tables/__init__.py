@@ -5,11 +5,13 @@ from types import MappingProxyType
 
 from compactnet.report.columns import Table
 from compactnet.report.sources import Sources
+from compactnet.report.tables.claims import claims
 from compactnet.report.tables.contrasts import contrasts
 from compactnet.report.tables.experiment_runs import experiment_runs
 from compactnet.report.tables.generated_data import generated_data
 from compactnet.report.tables.guidelines import guidelines
 from compactnet.report.tables.reduced_budget import reduced_budget
+from compactnet.report.tables.results import results
 from compactnet.report.tables.rivals import rivals
 from compactnet.report.tables.speed_inference import speed_inference
 from compactnet.report.tables.speed_training import speed_training
@@ -22,6 +24,7 @@ from compactnet.report.text import fill_section, remove_table, write_table
 PAPER_TABLES = MappingProxyType({"table1": table1, "table2": table2, "table3": table3, "table4": table4})
 OTHER_TABLES = (
     guidelines,
+    claims,
     contrasts,
     rivals,
     speed_inference,
@@ -29,6 +32,7 @@ OTHER_TABLES = (
     experiment_runs,
     reduced_budget,
     generated_data,
+    results,
 )
 TABLES = (*PAPER_TABLES.values(), *OTHER_TABLES)
 """Each is a function of the `Sources` that returns a `Table` or a list of them."""

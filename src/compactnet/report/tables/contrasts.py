@@ -6,19 +6,10 @@ from compactnet.report.columns import Column, Table
 from compactnet.report.comparison import CONFIDENCE, POWER, combination, holm, sample
 from compactnet.report.published import published_terms
 from compactnet.report.sources import Sources
-from compactnet.report.tables.verdicts import (
-    CONTRADICTED,
-    NOT_ENOUGH,
-    PROVISIONAL,
-    STYLES,
-    SUPPORTED,
-    UNDECIDED,
-    verdict_of,
-)
+from compactnet.report.tables.verdicts import PROVISIONAL, SIGNIFICANT, STYLES, verdict_of, verdict_of_difference
 
 LAST_EPOCHS = 3
 """Epochs at the end of a run whose mean test accuracy is compared: less noisy than the last one alone."""
-SIGNIFICANT = 1 - CONFIDENCE
 
 NOTE = (
     f"Each claim is a difference of mean test accuracies over the last {LAST_EPOCHS} epochs, in percentage points, "
@@ -64,15 +55,6 @@ def outcome(record):
     return 100 * sum(epoch.test_accuracy for epoch in last) / len(last)
 
 
-def verdict(value, p_adjusted):
-    """Return the verdict on the claim that a difference is above 0; without a p-value there are not enough runs."""
-    if p_adjusted is None:
-        return NOT_ENOUGH
-    if p_adjusted > SIGNIFICANT:
-        return UNDECIDED
-    return SUPPORTED if value > 0 else CONTRADICTED
-
-
 def _rows(experiment, sources):
     found = [_difference(contrast, experiment, sources) for contrast in experiment.contrasts]
     adjusted = holm([difference and difference.p_value for difference in found])
@@ -80,7 +62,7 @@ def _rows(experiment, sources):
         runs = {name: sources.records_of(experiment.name, name) for name in contrast.terms}
         planned = {name: len(experiment.runs([name])) for name in contrast.terms}
         complete = all(len(runs[name]) == planned[name] for name in planned)
-        said = verdict(difference and difference.value, p)
+        said = verdict_of_difference(difference and difference.value, p)
         row = {
             "experiment": experiment.name,
             "contrast": contrast.name,

@@ -2,12 +2,17 @@
 
 from types import MappingProxyType
 
+from compactnet.report.comparison import CONFIDENCE
+
 SUPPORTED = "supported"
 CONTRADICTED = "contradicted"
 UNDECIDED = "undecided"
 NOT_ENOUGH = "not enough runs"
 PROVISIONAL = "provisional: "
 """Before a verdict while planned runs are missing."""
+
+SIGNIFICANT = 1 - CONFIDENCE
+"""Largest p-value that decides."""
 
 STYLES = MappingProxyType({SUPPORTED: "same", CONTRADICTED: "apart", UNDECIDED: "unknown", NOT_ENOUGH: "unknown"})
 """How the cell of a verdict looks."""
@@ -16,3 +21,17 @@ STYLES = MappingProxyType({SUPPORTED: "same", CONTRADICTED: "apart", UNDECIDED: 
 def verdict_of(row):
     """Return the verdict of a row, whether it is provisional or not."""
     return row["verdict"].removeprefix(PROVISIONAL)
+
+
+def verdict_of_difference(value, p_value):
+    """Return the verdict on the claim that a difference is above 0.
+
+    Args:
+        value: The difference.
+        p_value: Its p-value, adjusted for the number of claims; None where there are not enough runs.
+    """
+    if p_value is None:
+        return NOT_ENOUGH
+    if p_value > SIGNIFICANT:
+        return UNDECIDED
+    return SUPPORTED if value > 0 else CONTRADICTED

@@ -1,0 +1,201 @@
+"""What the paper claims of accuracies, beside what its own figures and our runs say."""
+
+from dataclasses import dataclass
+
+from compactnet.report.columns import Column, Table
+from compactnet.report.comparison import CONFIDENCE, PAPER_RUNS, combination, holm, sample
+from compactnet.report.published import PUBLISHED_TASKS, equal_flops_terms, published_accuracies
+from compactnet.report.sources import Sources
+from compactnet.report.tables.contrasts import outcome
+from compactnet.report.tables.verdicts import NOT_ENOUGH, PROVISIONAL, STYLES, verdict_of_difference
+
+NOTE = (
+    "Each claim is a difference of mean test accuracies in percentage points that is above 0 where the claim is true. "
+    f"The paper's own figures are its means and standard deviations, of {PAPER_RUNS} runs each by our reading. Ours "
+    "are means over the last three epochs, of the experiment that has most runs of the networks. A claim is "
+    f"*supported* or *contradicted* if the p-value is at most {1 - CONFIDENCE:.2f} after Holm's adjustment for all "
+    f"claims of the column, otherwise *undecided*. Intervals have {100 * CONFIDENCE:.0f} % and are not adjusted. "
+    "*Detectable* is the difference that our runs find with a probability of 80 %. The command starts or goes on with "
+    "the runs that decide the claim by the paper's protocol. The last claims are not the paper's in these words: they "
+    "ask whether squeezing channels beats having fewer. The paper's MobileNets are interpolated in the logarithm of "
+    "their FLOPs, ours have a width of equal FLOPs."
+)
+COLUMNS = (
+    Column("section", "section"),
+    Column("claim", "claim"),
+    Column("task", "task"),
+    Column("paper_difference", "paper", ".2f"),
+    Column("paper_low", "from", ".2f"),
+    Column("paper_high", "to", ".2f"),
+    Column("paper_verdict", "the paper's figures", style=lambda row: STYLES[row["paper_verdict"]]),
+    Column("experiment", "our experiment"),
+    Column("difference", "ours", ".2f", link="records"),
+    Column("low", "from", ".2f"),
+    Column("high", "to", ".2f"),
+    Column("detectable", "detectable", ".2f"),
+    Column("runs", "runs"),
+    Column("verdict", "our runs", style=lambda row: STYLES[row["verdict"].removeprefix(PROVISIONAL)]),
+    Column("command", "command"),
+)
+TASKS = {"asc": "acoustic scenes", "sed": "sound events", "ic": "images"}
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A sentence of the paper as a difference of two accuracies.
+
+    Attributes:
+        section: Where the paper says it.
+        sentence: What it says, in short.
+        task: "asc", "sed" or "ic".
+        more: Name of the network that is said to be more accurate.
+        less: Name of the other one; None for a MobileNet v1 with as many FLOPs.
+        contrast: (experiment, contrast) that decides it where `less` is None, or None.
+    """
+
+    section: str
+    sentence: str
+    task: str
+    more: str
+    less: str | None
+    contrast: tuple | None = None
+
+
+CLAIMS = (
+    Claim("V-C", "VGG-8 outperforms CompactNet-S (C=2) by 1.3 points", "asc", "vgg8", "compact_vgg_sum_c2"),
+    Claim("V-C", "CompactNet-M (C=2) outperforms XVGG-8 by 0.32", "asc", "compact_vgg_max_c2", "xvgg8"),
+    Claim(
+        "V-C",
+        "CompactNet-M (C=2) outperforms MobileNet v1 by 0.22",
+        "asc",
+        "compact_mobilenet_max_c2",
+        "mobilenet_v1_100",
+    ),
+    Claim("V-C", "CompactNets surpass ResNet by a large margin", "asc", "compact_resnet_sum_c2", "resnet50"),
+    Claim("V-E", "CompactNet-S (C=2) surpasses ResNet by 1.58", "sed", "compact_resnet_sum_c2", "resnet50"),
+    Claim(
+        "V-E",
+        "CompactNet-M (C=2) surpasses MobileNet v1 by 0.96",
+        "sed",
+        "compact_mobilenet_max_c2",
+        "mobilenet_v1_100",
+    ),
+    Claim("V-E", "CompactNet-M (C=2) has 1.92 more than XVGG-8", "sed", "compact_vgg_max_c2", "xvgg8"),
+    Claim("V-E", "CompactNet-S (C=2) outperforms ResNet by 1.48", "ic", "compact_resnet_sum_c2", "resnet50"),
+    Claim("V-E", "XVGG-8 has 1.06 more than CompactNet-S (C=2)", "ic", "xvgg8", "compact_vgg_sum_c2"),
+    Claim(
+        "V-E",
+        "MobileNet v1 has 1.2 more than CompactNet-S (C=2)",
+        "ic",
+        "mobilenet_v1_100",
+        "compact_mobilenet_sum_c2",
+    ),
+    *(
+        Claim(
+            "V-C",
+            f"CompactNet-S (C={factor}) beats a MobileNet v1 of equal FLOPs",
+            task,
+            f"compact_mobilenet_sum_c{factor}",
+            None,
+            ("evidence-mobilenet", f"squeezed_c{factor}") if task == "ic" and factor > 2 else None,
+        )
+        for task in ("sed", "ic")
+        for factor in (2, 4, 8)
+    ),
+)
+
+
+def claims(sources: Sources):
+    """Return a row for each of `CLAIMS`, where tables list what has no runs yet; else none."""
+    if not sources.list_unstarted:
+        return Table("claims", "", (), COLUMNS, [])
+    printed = [_printed(claim, sources) for claim in CLAIMS]
+    found = [_found(claim, sources) for claim in CLAIMS]
+    p_paper = holm([difference.p_value for difference in printed])
+    p_ours = holm([one and one.difference.p_value for one in found])
+    rows = []
+    for claim, paper, p, ours, p_of_ours in zip(CLAIMS, printed, p_paper, found, p_ours, strict=True):
+        row = {
+            "section": claim.section,
+            "claim": claim.sentence,
+            "task": TASKS[claim.task],
+            "paper_difference": paper.value,
+            "paper_low": paper.low,
+            "paper_high": paper.high,
+            "paper_verdict": verdict_of_difference(paper.value, p),
+            "verdict": NOT_ENOUGH,
+            "command": _command(claim),
+        }
+        if ours:
+            said = verdict_of_difference(ours.difference.value, p_of_ours)
+            row |= {
+                "experiment": ours.experiment,
+                "difference": ours.difference.value,
+                "low": ours.difference.low,
+                "high": ours.difference.high,
+                "detectable": ours.difference.detectable,
+                "runs": " + ".join(str(len(records)) for records in ours.records),
+                "verdict": said if ours.complete or said == NOT_ENOUGH else PROVISIONAL + said,
+                "records": [record for records in ours.records for record in records],
+            }
+        rows.append(row)
+    return Table("claims", "Claims: what the paper says of accuracies", (NOTE,), COLUMNS, rows)
+
+
+@dataclass(frozen=True)
+class Found:
+    """What our runs say of a claim.
+
+    Attributes:
+        experiment: Name of the experiment.
+        difference: The `Difference`.
+        records: The records of each network.
+        complete: Whether all planned runs of the networks are done.
+    """
+
+    experiment: str
+    difference: object
+    records: list
+    complete: bool
+
+
+def _printed(claim, sources):
+    """Return the `Difference` of the paper's figures."""
+    accuracies = published_accuracies(sources.published, PUBLISHED_TASKS[claim.task], claim.task)
+    if claim.less:
+        others = [(1.0, accuracies[claim.less])]
+    else:
+        others = equal_flops_terms(sources.published, claim.task, claim.more)
+    return combination([(1.0, accuracies[claim.more]), *((-weight, of) for weight, of in others)])
+
+
+def _found(claim, sources):
+    """Return what the experiment with most runs of both networks has found, or None without runs."""
+    pairs = []
+    for experiment in sources.experiments:
+        more, less = claim.more, claim.less
+        if claim.contrast:
+            contrasts = {(experiment.name, contrast.name): contrast for contrast in experiment.contrasts}
+            if claim.contrast not in contrasts:
+                continue
+            more, less = contrasts[claim.contrast].terms
+        elif less is None or experiment.data.paper_task != claim.task or len(experiment.data.folds()) > 1:
+            continue
+        records = [sources.records_of(experiment.name, name) for name in (more, less)]
+        if all(records):
+            planned = len(experiment.runs([more, less]))
+            pairs.append((min(map(len, records)), experiment.name, records, sum(map(len, records)) == planned))
+    if not pairs:
+        return None
+    _, experiment, records, complete = max(pairs, key=lambda pair: pair[0])
+    samples = [sample([outcome(record) for record in of_network]) for of_network in records]
+    difference = combination([(1.0, samples[0]), (-1.0, samples[1])])
+    return Found(experiment, difference, records, complete)
+
+
+def _command(claim):
+    if claim.contrast:
+        return f"make reproduce-{claim.task} CONFIG=configs/{claim.contrast[0].replace('-', '/')}.yaml"
+    if claim.less is None:
+        return ""
+    return f'make reproduce-{claim.task} ARGS="--only {claim.more} {claim.less}"'

@@ -1,0 +1,86 @@
+"""Claims of the paper, by its own figures and on made-up runs; the page of the reproduction."""
+
+import pytest
+
+from compactnet.experiments.config import load_experiment, load_shipped
+from compactnet.measure.counts import CountCache
+from compactnet.networks import CATALOGUE
+from compactnet.report.reproduction import fill_reproduction
+from compactnet.report.sources import read_sources, repository_sources
+from compactnet.report.tables.claims import CLAIMS, claims
+from compactnet.report.tables.results import results
+from tests.report.factories import run_record, write
+
+
+@pytest.fixture
+def sources_of(tmp_path, repository):
+    def read(experiments, list_unstarted=True):
+        counts = CountCache(repository / "results" / "complexity.csv")
+        return read_sources(tmp_path, experiments, repository / "results" / "paper", counts, list_unstarted)
+
+    return read
+
+
+@pytest.fixture(scope="module")
+def ic(repository):
+    return load_experiment(repository / "configs" / "ic.yaml", ["training.epochs=2"])
+
+
+def test_claims_name_networks_of_the_catalogue_and_contrasts_that_exist(repository):
+    known = {
+        (experiment.name, contrast.name)
+        for experiment in load_shipped(repository / "configs")
+        for contrast in experiment.contrasts
+    }
+    for claim in CLAIMS:
+        assert {claim.more, claim.less} <= {*CATALOGUE, None}
+        assert claim.contrast is None or claim.contrast in known
+
+
+def test_the_papers_figures_support_three_claims(sources_of):
+    rows = claims(sources_of([])).rows
+    assert {row["claim"] for row in rows if row["paper_verdict"] == "supported"} == {
+        "XVGG-8 has 1.06 more than CompactNet-S (C=2)",
+        "MobileNet v1 has 1.2 more than CompactNet-S (C=2)",
+        "CompactNet-S (C=2) beats a MobileNet v1 of equal FLOPs",
+    }
+    by_claim = {(row["claim"], row["task"]): row for row in rows}
+    # Gains of 1.0 and 0.6 points and a loss of 1.0 on images, interpolated in log FLOPs by hand.
+    for factor, gain in ((2, 1.04), (4, 0.55), (8, -1.00)):
+        row = by_claim[f"CompactNet-S (C={factor}) beats a MobileNet v1 of equal FLOPs", "images"]
+        assert row["paper_difference"] == pytest.approx(gain, abs=0.01)
+    assert {row["verdict"] for row in rows} == {"not enough runs"}
+
+
+def test_our_runs_stand_beside(tmp_path, ic, sources_of):
+    for network, last in (("xvgg8", 0.60), ("compact_vgg_sum_c2", 0.50)):
+        for seed in range(5):
+            record = run_record(ic, network, seed, last=last + seed / 1000)
+            write(tmp_path / "records" / f"{network}-{seed}.json", record)
+    row = next(row for row in claims(sources_of([ic])).rows if row["claim"].startswith("XVGG-8 has 1.06"))
+    assert (row["experiment"], row["verdict"], row["runs"]) == ("ic", "supported", "5 + 5")
+    # The outcome is the mean of the epochs: the best one is 0.95 in both.
+    assert row["difference"] == pytest.approx(5)
+    assert row["command"] == 'make reproduce-ic ARGS="--only xvgg8 compact_vgg_sum_c2"'
+
+
+def test_results_have_a_row_for_each_network(tmp_path, ic, sources_of):
+    for seed in range(2):
+        write(tmp_path / "records" / f"{seed}.json", run_record(ic, "xvgg8", seed, last=0.6 + seed / 100))
+    rows = {row["network"]: row for row in results(sources_of([ic])).rows}
+    assert set(rows) == {network.name for network in ic.networks}
+    row = rows["xvgg8"]
+    assert (row["accuracy_percent"], row["runs"], row["planned"]) == (pytest.approx(60.5), 2, 5)
+    assert row["low"] < 60.5 < row["high"]
+    before = row["records_sha256"]
+    write(tmp_path / "records" / "1.json", run_record(ic, "xvgg8", 1, last=0.62))
+    assert results(sources_of([ic], False)).rows[0]["records_sha256"] != before
+    assert len(results(sources_of([ic], False)).rows) == 1
+
+
+def test_the_committed_page_is_what_the_committed_records_give(tmp_path, repository):
+    committed = repository / "docs" / "reproduction.md"
+    page = tmp_path / "reproduction.md"
+    page.write_text(committed.read_text())
+    fill_reproduction(page, repository_sources(repository, repository / "results"))
+    assert page.read_text() == committed.read_text(), "run `make tables`"
