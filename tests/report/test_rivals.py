@@ -1,13 +1,17 @@
 """The comparison of kinds of convolution at equal FLOPs, on invented records."""
 
+from itertools import pairwise
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from compactnet.experiments.config import load_experiment
 from compactnet.measure.counts import CountCache
 from compactnet.measure.speed_records import write_speed_record
 from compactnet.networks.convolutions import AnyConvolution
 from compactnet.report.choosing import fill_choosing, summary
-from compactnet.report.figures.rivals import figure_rivals, pareto_front
+from compactnet.report.figures.rivals import figure_rivals, pareto_front, spread
 from compactnet.report.sources import read_sources
 from compactnet.report.tables.rivals import EXPERIMENTS, rivals
 from compactnet.schema import NetworkTimings
@@ -131,3 +135,12 @@ def test_without_runs_there_is_no_figure_and_the_page_says_so(sources_of):
     sources = sources_of([], {"mobilenet_sum_c4": 0.002})
     assert figure_rivals(sources) is None
     assert summary(rivals(sources).rows) == "No network of this experiment is trained yet."
+
+
+@given(st.lists(st.floats(0, 1), max_size=20).map(sorted))
+def test_labels_never_overlap(heights):
+    moved = spread(heights, 0.04)
+    assert all(second - first > 0.04 - 1e-9 for first, second in pairwise(moved))
+    assert all(height < 1 + 1e-9 for height in moved)
+    if all(second - first >= 0.04 for first, second in pairwise(heights)):
+        assert moved == pytest.approx(heights)

@@ -6,6 +6,9 @@ from compactnet.report.tables.rivals import RUNTIMES, rivals
 COMPACT, CONTROL, OTHER = "#D55E00", "#0072B2", "0.35"
 """Colours of the paper's networks, the controls for its claim, and other papers' networks."""
 
+LINE = 0.04
+"""Height of a line of text, as a part of a panel's."""
+
 CONTROLS = ("first", "learned_squeeze", "separable", "standard")
 
 
@@ -25,7 +28,7 @@ def figure_rivals(sources):
     if not names:
         return None
     width = max(len(runtimes) for runtimes in names.values())
-    figure = new_figure(5.0 * width, 5.0 * len(names))
+    figure = new_figure(5.6 * width, 5.0 * len(names))
     panels = figure.subplots(len(names), width, squeeze=False)
     for (experiment, runtimes), line in zip(names.items(), panels, strict=True):
         for panel, runtime in zip(line, runtimes, strict=False):
@@ -48,17 +51,44 @@ def _panel(panel, runtime, rows):
         panel.errorbar(
             time, accuracy, yerr=row["std"] or 0, fmt="o", color=_colour(row["network"]), markersize=5, capsize=2
         )
-        label = row["model"].partition(", ")[2] or row["model"]
-        panel.annotate(label, (time, accuracy), xytext=(4, 4), textcoords="offset points", fontsize=7)
     front = pareto_front(points)
     panel.plot(*zip(*[points[name] for name in front], strict=True), "--", color="0.6", linewidth=1, zorder=0)
     panel.set(xscale="log", xlabel="milliseconds per sample", ylabel="test accuracy (%)")
-    low, high = panel.get_xlim()
-    panel.set_xlim(low, high * (high / low) ** 0.55)  # room for the names
     panel.xaxis.set_major_formatter("{x:g}")
     panel.xaxis.set_minor_formatter("{x:.2g}")
     panel.tick_params(axis="x", which="both", labelsize=7)
     panel.grid(alpha=0.3)
+    low, high = panel.get_ylim()
+    rows = sorted(rows, key=lambda row: row["accuracy_percent"])
+    heights = spread([(row["accuracy_percent"] - low) / (high - low) for row in rows], LINE)
+    for row, height in zip(rows, heights, strict=True):
+        panel.annotate(
+            row["model"].partition(", ")[2] or row["model"],
+            points[row["network"]],
+            xytext=(1.04, height),
+            textcoords="axes fraction",
+            va="center",
+            fontsize=7,
+            color=_colour(row["network"]),
+            arrowprops={"arrowstyle": "-", "color": "0.75", "linewidth": 0.5, "shrinkB": 3},
+        )
+
+
+def spread(heights, gap):
+    """Return ascending heights from 0 to 1 moved as little as it takes to keep a gap between them.
+
+    Args:
+        heights: The wanted heights, in ascending order.
+        gap: The smallest difference between two.
+    """
+    moved = []
+    for height in heights:
+        moved.append(max(height, moved[-1] + gap) if moved else height)
+    top = 1.0
+    for place in reversed(range(len(moved))):
+        moved[place] = top = min(moved[place], top)
+        top -= gap
+    return moved
 
 
 def pareto_front(points):

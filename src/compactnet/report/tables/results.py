@@ -76,7 +76,7 @@ def _row(experiment, network, sources):
             "low": mean.low,
             "high": mean.high,
             "samples": samples_used(records),
-            "records_sha256": hash_json(sorted(record.model_dump_json() for record in records)),
+            "records_sha256": hash_json(sorted(record.model_dump_json(exclude_defaults=True) for record in records)),
             "records": records,
         }
     return row
