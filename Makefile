@@ -117,9 +117,11 @@ test: $(VENV)/installed-development ## run the tests, minutes (real data: COMPAC
 test-slow: $(VENV)/installed-development ## run the tests that take longer
 	$(RUN) -m pytest -m slow $(ARGS)
 
-# JAX takes minutes to compile the networks; a slow test compares the first loss of some on all three backends.
+# JAX compiles each operation for each shape, here quickly and not well; it takes minutes for networks, of which a slow
+# test compares the first loss on all three backends.
+test-backends: export XLA_FLAGS = --xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true
 test-backends: $(VENV)/installed-development ## run tests of layers, trainers and networks on JAX and PyTorch, where installed
-	@for run in "jax tests/layers tests/fast tests/experiments/test_trainers.py tests/experiments/test_evaluation.py" "torch tests/experiments/test_evaluation.py tests/layers tests/networks/test_build.py tests/networks/test_convolutions.py tests/networks/test_graph.py tests/networks/test_complexity.py"; do \
+	@for run in "jax tests/layers/test_every_layer.py tests/layers/test_compact_conv2d.py tests/layers/test_interchannel_pooling.py tests/layers/test_squeezing_layers.py tests/fast tests/experiments/test_trainers.py tests/experiments/test_evaluation.py" "torch tests/experiments/test_evaluation.py tests/layers tests/networks/test_build.py tests/networks/test_convolutions.py tests/networks/test_graph.py tests/networks/test_complexity.py"; do \
 		set -- $$run; backend=$$1; shift; \
 		if $(RUN) -c "import $$backend" 2>/dev/null; then \
 			KERAS_BACKEND=$$backend $(PYTEST) -m 'not slow' "$$@" || exit $$?; \
