@@ -174,6 +174,22 @@ def test_networks_of_the_catalogue_fold(name):
     fold(features_of(with_statistics(build(name, (size, size, 3)))), interchannel="slices")
 
 
+@pytest.mark.parametrize("invert", [False, True])
+@pytest.mark.parametrize("values", [(0.5, 4.0), ([0.1, 0.2, 0.3], [1.0, 2.0, 3.0])])
+def test_a_normalization_becomes_constants(values, invert):
+    inputs = keras.Input((4, 4, 3))
+    axis = None if isinstance(values[0], float) else -1
+    outputs = keras.layers.Normalization(axis, *values, invert=invert, name="statistics")(inputs)
+    folded = fold(keras.Model(inputs, outputs))
+    assert isinstance(folded.get_layer("statistics"), keras.layers.Rescaling)
+
+
+def test_a_normalization_of_every_position_stays():
+    inputs = keras.Input((2, 3))
+    outputs = keras.layers.Normalization((1, 2), np.ones((2, 3)), np.ones((2, 3)))(inputs)
+    assert isinstance(fold(keras.Model(inputs, outputs)).layers[-1], keras.layers.Normalization)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", FOLDED)
 def test_networks_of_every_skeleton_fold_in_every_form(name):

@@ -50,7 +50,7 @@ def fold(model, *, interchannel="auto", tolerance=1e-5):
     """Return a copy of a model for inference that computes the same outputs faster.
 
     - Batch normalization becomes part of the convolution or dense layer before it, where nothing stands between.
-    - Dropout and noise are gone.
+    - Dropout and noise are gone, and the statistics of a `Normalization` are constants.
     - Adjacent groups of interchannel operations become strided ones, by reordering the filters that the channels come
       from.
     - Every interchannel operation takes the form that is asked for.
@@ -271,6 +271,8 @@ class _Folding:
             return inputs
         if isinstance(operation, InterchannelPooling):
             return [self._pool(operation, inputs[0])]
+        if type(operation) is keras.layers.Normalization and self._calls[id(operation)] == 1:
+            return [_rescaling(operation)(inputs[0])]
         if normalization := self._normalization_after(node):
             weights = _absorb(operation, normalization)
             config = {**operation.get_config(), "use_bias": True}
@@ -352,6 +354,20 @@ def _split(layer, config, weights, inputs, parts, kept):
         )
         for part in range(kept)
     ]
+
+
+def _rescaling(normalization):
+    """Return a layer that computes what a `Normalization` does, or the layer itself unless it is one of the last axis.
+
+    Its statistics are tensors that belong to no variable: a converter would make inputs of them.
+    """
+    mean, variance = (keras.ops.convert_to_numpy(of) for of in (normalization.mean, normalization.variance))
+    if mean.size not in (1, mean.shape[-1]):
+        return normalization
+    deviation = np.maximum(np.sqrt(variance), keras.config.epsilon())
+    scale, offset = (deviation, mean) if normalization.invert else (1 / deviation, -mean / deviation)
+    scale, offset = (of.ravel().tolist() if of.size > 1 else of.item() for of in (scale, offset))
+    return keras.layers.Rescaling(scale, offset, name=normalization.name, dtype=normalization.dtype_policy)
 
 
 def _absorb(layer, normalization):
