@@ -95,6 +95,7 @@ def test_the_same_seed_gives_the_same_bits_and_another_seed_does_not(folder, gen
     assert figures(runs[1]) != figures(runs[0])
 
 
+@pytest.mark.slow
 def test_a_loss_that_is_not_finite_fails_its_run_and_leaves_no_record(folder, generated_images, capsys):
     diverging = ("--set", "training.learning_rate=1e38", "--set", "training.epochs=1")
     status = reproduce(folder, generated_images, "--only", "xvgg8", "--seeds", "1", *diverging, results="diverged")

@@ -45,6 +45,7 @@ def test_the_width_gives_the_closest_flops_also_above_one():
     assert min(off) == off[1]
 
 
+@pytest.mark.slow
 def test_channels_stay_multiples_where_the_convolution_needs_them():
     def vgg(width):
         skeleton = VGG8(padding="same", channel_multiple=4, width=width)

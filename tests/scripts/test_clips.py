@@ -168,6 +168,7 @@ def test_an_archive_outside_the_data_folder(workplace, reproduce):
         assert_refused(workplace, reproduce("scenes", "--set", f"data.archive={name}"), ("data.archive",))
 
 
+@pytest.mark.slow
 def test_each_fold_is_a_run_of_its_own_that_says_what_it_skipped(workplace, capsys):
     events = workplace / "data" / urbansound8k.FOLDER
     paths = sorted((events / "audio" / "fold3").iterdir())[:2]
