@@ -155,7 +155,7 @@ def test_real_images_are_learned(real_data, repository, tmp_path):
     changes = [
         "skeletons.vgg8.width=0.25",
         "skeletons.vgg8.momentum=0.9",
-        "training.epochs=2",
+        "training.epochs=3",
         "data.train_samples=10000",
         "data.test_samples=2000",
     ]
