@@ -2,7 +2,7 @@
 """Compress a trained network on CIFAR-10, with new weights and with a warm start, and fine-tune both.
 
 Prints the accuracy on the test images of the original, and of each compressed network before and after fine-tuning, and
-appends them to a file as one line of JSON.
+appends them to a file as one line of JSON. `--table` prints the lines of the file as a table.
 """
 
 import argparse
@@ -31,8 +31,12 @@ def main():
     parser.add_argument("--generated", action="store_true", help="the images are generated ones")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
-    parser.add_argument("--out", type=Path, default=Path("compression.jsonl"))
+    parser.add_argument("--out", type=Path, default=Path(__file__).with_suffix(".jsonl"))
+    parser.add_argument("--table", action="store_true", help="print the lines of --out as a table, train nothing")
     options = parser.parse_args()
+    if options.table:
+        print("\n".join(_table([json.loads(line) for line in options.out.read_text().splitlines()])))
+        return 0
 
     from compactnet.processes import backend, job_environment
 
@@ -49,7 +53,11 @@ def main():
     record = {
         "network": model.name,
         "backend": backend(),
-        **{name: value if not isinstance(value, Path) else str(value) for name, value in vars(options).items()},
+        **{
+            name: value
+            for name, value in vars(options).items()
+            if name not in ("data", "model", "save", "out", "table")
+        },
         "accuracy_before": _accuracy(model, test),
     }
     print(f"{model.name}: {record['accuracy_before']:.1%} on {len(test[1])} test images", flush=True)
@@ -83,6 +91,26 @@ def main():
     with options.out.open("a", encoding="utf-8") as lines:
         lines.write(json.dumps(record) + "\n")
     return 0
+
+
+def _table(records):
+    """Yield the lines of a table with two rows for each record: new weights and a warm start."""
+    tuned = max(record["fine_tune"] for record in records)
+    yield (
+        "| network | parameters | MFLOPs | ms | accuracy, % | compressed with | before fine-tuning, % | "
+        + " | ".join(f"after epoch {epoch + 1}, %" for epoch in range(tuned))
+        + " |"
+    )
+    yield "|---|--:|--:|--:|--:|---|--:|" + "--:|" * tuned
+    for record in records:
+        parameters = " -> ".join(f"{count:,}" for count in record["params"])
+        flops = " -> ".join(f"{count / 1e6:.1f}" for count in record["flops"])
+        times = " -> ".join(f"{time:.2f}" for time in record["milliseconds"])
+        network = f"{record['network']}, width {record['width']:g}, C = {record['factor']}"
+        for name, title in (("cold", "new weights"), ("warm", "a warm start")):
+            accuracies = " | ".join(f"{100 * accuracy:.1f}" for accuracy in record[name]["accuracies"])
+            before = f"{100 * record['accuracy_before']:.1f}"
+            yield f"| {network} | {parameters} | {flops} | {times} | {before} | {title} | {accuracies} |"
 
 
 def _images(options):

@@ -10,7 +10,12 @@ from tests.docs.pages import ROOT
 
 @pytest.mark.parametrize(
     ("script", "page", "rows"),
-    [("training", "training.md", 15), ("memory", "training.md", 3), ("deployment", "deploy.md", None)],
+    [
+        ("training", "training.md", 15),
+        ("memory", "training.md", 3),
+        ("deployment", "deploy.md", None),
+        ("compression", "compression.md", 2),
+    ],
 )
 def test_the_table_is_made_from_the_rows(script, page, rows):
     command = [sys.executable, f"benchmarks/{script}.py", "--table"]
