@@ -13,6 +13,10 @@ from pathlib import Path
 
 ROWS = Path(__file__).with_suffix(".jsonl")
 SUFFIXES = {"litert": ".tflite", "onnx": ".onnx", "openvino": ".xml", "saved_model": ""}
+FORMS = ("slices", "reduce")
+"""Forms of the interchannel operation. The second is for OpenVINO, which cannot read slices before a convolution with
+strides."""
+
 NAMES = {"litert": "LiteRT", "onnx": "ONNX Runtime", "openvino": "OpenVINO", "saved_model": "SavedModel"}
 
 
@@ -31,7 +35,7 @@ def main():
 
 
 def _measure(path):
-    from compactnet.deploy import export, fold
+    from compactnet.deploy import fold
     from compactnet.networks import CATALOGUE, build
 
     done = [json.loads(line)["network"] for line in path.read_text().splitlines()] if path.exists() else []
@@ -44,11 +48,25 @@ def _measure(path):
         row = {"network": name, "size": size, "fold": _difference(model, fold(model, interchannel="slices"))}
         with tempfile.TemporaryDirectory() as folder:
             for format, suffix in SUFFIXES.items():
-                report = export(model, Path(folder) / f"model{suffix}", format, interchannel="slices")
-                row[format] = {"difference": report.largest_difference, "bytes": report.bytes}
+                row[format] = _exported(model, Path(folder) / f"model{suffix}", format)
         print(row, flush=True)
         with path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(row) + "\n")
+
+
+def _exported(model, path, format):
+    """Return the row of one file, of the first form that its runtime reads."""
+    from compactnet.deploy import export
+    from compactnet.errors import InputError
+
+    for form in FORMS:
+        try:
+            report = export(model, path, format, interchannel=form)
+        except InputError:
+            if form == FORMS[-1]:
+                raise
+            continue
+        return {"form": report.interchannel, "difference": report.largest_difference, "bytes": report.bytes}
 
 
 def _drawn(model):

@@ -61,7 +61,7 @@ class ToyData(Fold):
     unit: ClassVar = "images"
     sample_shape: ClassVar = (8, 8, 1)
     sample_bytes: ClassVar = 4 * 8 * 8
-    classes: ClassVar = 2
+    class_names: ClassVar = ("even", "odd")
 
     def official_counts(self):
         return self.samples, self.samples

@@ -507,10 +507,15 @@ class Predictions(StrictModel):
         return _unpack(self.labels), _unpack(self.predicted)
 
     @property
+    def right(self):
+        """For each sample, whether its class was predicted."""
+        labels, predicted = self.arrays
+        return labels == predicted
+
+    @property
     def accuracy(self):
         """Share of the samples whose class was predicted."""
-        labels, predicted = self.arrays
-        return float(np.mean(labels == predicted))
+        return float(np.mean(self.right))
 
 
 def _pack(classes):

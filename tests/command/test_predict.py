@@ -68,7 +68,9 @@ def test_wrong_exported_files(plain_file, litert_file, place, tmp_path, capsys):
     assert_refused(call("predict", place / "model.keras", image), capsys, "names no format")
     cut = tmp_path / "cut.tflite"
     cut.write_bytes(litert_file.read_bytes()[:-3_000])
-    assert_refused(call("predict", cut, image), capsys, "cut.tflite is damaged")
+    assert_refused(
+        call("predict", cut, image), capsys, "cut.tflite cannot be read by ai-edge-litert and may be damaged"
+    )
 
 
 @pytest.mark.parametrize(("file", "input"), [("litert_file", "cat.png"), ("sound_file", "street.wav")])

@@ -104,6 +104,28 @@ def test_table4_has_our_values_next_to_the_papers_and_leaves_the_rest_empty(ic, 
     assert table["vgg8"]["ic_accuracy"] == table["vgg8"]["ic_runs"] == table["vgg8"]["ic_accuracy_difference"] == ""
 
 
+def test_coloured_rows_stand_beside_the_number_that_chance_would_colour(ic, tables_of):
+    above = [run_record(ic, "xvgg8", seed, last) for seed, last in enumerate((0.900, 0.901, 0.902))]
+    equal = [run_record(ic, "vgg8", seed, last) for seed, last in enumerate((0.875, 0.876, 0.877))]
+    one = [run_record(ic, "resnet50", 0, 0.5)]
+    text = (tables_of([*above, *equal, *one], [ic], ["table4"]) / "table4.md").read_text()
+    assert "1 of 2 rows with an interval differ significantly from the paper; 0.1 would by chance if none did." in text
+
+
+def test_recalibrated_accuracy_needs_all_runs(ic, load, tables_of):
+    short = load("ic", "training.epochs=2")
+    records = [
+        run_record(short, "xvgg8", seed, 0.6, recalibrated_accuracy=value) for seed, value in enumerate((0.7, 0.72))
+    ]
+    records += [
+        run_record(short, "vgg8", seed, 0.6, recalibrated_accuracy=value) for seed, value in ((0, 0.7), (1, None))
+    ]
+    found = rows(tables_of(records, [ic]) / "reduced_budget.csv")
+    assert found["xvgg8"]["recalibrated_accuracy_percent"] == "71.00"
+    assert found["vgg8"]["recalibrated_accuracy_percent"] == ""
+    assert found["xvgg8"]["test_set_std"] == f"{math.sqrt(60 * 40 / 10_000):.2f}"
+
+
 def test_a_run_of_fewer_epochs_is_never_in_a_table_of_the_paper(ic, tables_of, load):
     short = load("ic", "training.epochs=3")
     folder = tables_of([run_record(short, "xvgg8", last=0.1234)], [ic], ["table4"])

@@ -55,7 +55,7 @@ class Cifar10(Fold):
     unit: ClassVar = "images"
     sample_shape: ClassVar = IMAGE_SHAPE
     sample_bytes: ClassVar = math.prod(IMAGE_SHAPE)
-    classes: ClassVar = len(CLASS_NAMES)
+    class_names: ClassVar = CLASS_NAMES
     download: ClassVar = DOWNLOAD
     paper_table: ClassVar = "table4"
     paper_task: ClassVar = "ic"

@@ -90,8 +90,8 @@ class Dcase2019(AudioSection, Fold):
     paper_task: ClassVar = "asc"
 
     @property
-    def classes(self):
-        return len(self.labels)
+    def class_names(self):
+        return self.labels
 
     @property
     def name(self):

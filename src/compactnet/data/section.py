@@ -58,9 +58,14 @@ class DataSection(StrictModel):
         return (*(self.network_size or self.sample_shape[:2]), self.sample_shape[2])
 
     @property
+    def class_names(self):
+        """Name of each label."""
+        raise NotImplementedError
+
+    @property
     def classes(self):
         """Number of classes."""
-        raise NotImplementedError
+        return len(self.class_names)
 
     @property
     def sample_bytes(self):

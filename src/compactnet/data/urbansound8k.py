@@ -55,7 +55,7 @@ class _UrbanSound8K(AudioSection):
     features: features_like(FEATURES) = FEATURES
 
     title: ClassVar = "UrbanSound8K"
-    classes: ClassVar = len(CLASS_NAMES)
+    class_names: ClassVar = CLASS_NAMES
     download: ClassVar = DOWNLOAD
     paper_table: ClassVar = "table4"
     paper_task: ClassVar = "sed"

@@ -97,8 +97,10 @@ def open_file(filepath, threads=1):
     except InputError:
         raise
     except Exception as error:  # each runtime has its own errors for a damaged file
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise InputError(f"{path} is damaged, or no file that {PACKAGES[format]} reads: {reason[:200]}") from error
+        # OpenVINO says first where in its own source it failed.
+        lines = [line.strip() for line in str(error).splitlines() if not line.startswith("Exception from")]
+        reason = next(filter(None, lines), type(error).__name__)
+        raise InputError(f"{path} cannot be read by {PACKAGES[format]} and may be damaged: {reason[:200]}") from error
 
 
 def add_metadata_to_litert(content, metadata):

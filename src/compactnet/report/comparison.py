@@ -84,6 +84,18 @@ def accuracy(records, epoch="last"):
     return sample([100 * getattr(record, epoch).test_accuracy for record in records]) if records else None
 
 
+def test_set_std(accuracy_percent, samples):
+    """Return the standard deviation of an accuracy that a test set of this size alone explains, in percentage points.
+
+    A fixed network classifies each sample right or wrong, so that its accuracy on other samples is binomial.
+
+    Args:
+        accuracy_percent: The accuracy in percent.
+        samples: Number of test samples.
+    """
+    return math.sqrt(accuracy_percent * (100 - accuracy_percent) / samples)
+
+
 def difference(first: Sample, second: Sample, confidence=CONFIDENCE):
     """Return the `Difference` of two means, first minus second, with the interval of `combination`."""
     return combination([(1.0, first), (-1.0, second)], confidence)

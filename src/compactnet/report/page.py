@@ -128,6 +128,7 @@ def _table(table, evidence):
 def _section(section, rows, evidence):
     return {
         "heading": section.heading,
+        "note": _emphasize(section.note),
         "columns": section.columns,
         "rows": [[_cell(column, row, evidence) for column in section.columns] for row in rows],
     }

@@ -1,7 +1,9 @@
-"""The short table in the project's README."""
+"""The short tables in the project's README."""
 
 from compactnet.report.columns import select
+from compactnet.report.published import PUBLISHED_TASKS
 from compactnet.report.sources import Sources
+from compactnet.report.tables.budget import budget, command
 from compactnet.report.tables.table1 import table1
 from compactnet.report.text import fill_section
 
@@ -20,7 +22,20 @@ HEADINGS = {
 }
 
 
+BUDGET_HEADINGS = {
+    "command": "command",
+    "data": "data",
+    "runs": "runs",
+    "done": "done here",
+    "million_steps": "million steps",
+    "hours": "hours on a GPU",
+}
+
+
 def fill_readme(path, sources: Sources):
-    """Write the main columns of Table I into the project's README."""
+    """Write the main columns of Table I, and what the paper's experiments cost, into the project's README."""
     table = table1(sources)
     fill_section(path, table.name, NOTE, select(table.columns, HEADINGS), table.rows)
+    costs = budget(sources)
+    rows = [row for row in costs.rows if row["command"] in [command(task, task) for task in PUBLISHED_TASKS]]
+    fill_section(path, costs.name, costs.notes[0], select(costs.columns, BUDGET_HEADINGS), rows)

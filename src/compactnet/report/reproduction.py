@@ -2,9 +2,11 @@
 
 from compactnet.report.columns import Column, select
 from compactnet.report.sources import Sources
+from compactnet.report.tables.budget import budget
 from compactnet.report.tables.claims import claims
 from compactnet.report.tables.contrasts import contrasts
 from compactnet.report.tables.guidelines import guidelines
+from compactnet.report.tables.image_sizes import image_sizes
 from compactnet.report.tables.speed_columns import DEPLOYED, RUNTIME_NAMES
 from compactnet.report.tables.table1 import table1
 from compactnet.report.tables.table2 import table2
@@ -51,6 +53,8 @@ def fill_reproduction(path, sources: Sources):
     for table, verdicts in ((claims(sources), ("paper_verdict", "verdict")), (contrasts(sources), ("verdict",))):
         note = "\n\n".join([*table.notes, *(_tally(table.rows, name) for name in verdicts)])
         fill_section(path, table.name, note, table.columns, table.rows)
+    for table in (image_sizes(sources), budget(sources)):
+        fill_section(path, table.name, table.notes[0], table.columns, table.rows)
     table = guidelines(sources)
     rows = [row for row in table.rows if row["family"] == "all" or "difference" in row]
     fill_section(path, table.name, table.notes[0], select(table.columns, GUIDELINES), rows)

@@ -5,11 +5,15 @@ from types import MappingProxyType
 
 from compactnet.report.columns import Table
 from compactnet.report.sources import Sources
+from compactnet.report.tables.budget import budget
 from compactnet.report.tables.claims import claims
+from compactnet.report.tables.class_accuracies import class_accuracies
 from compactnet.report.tables.contrasts import contrasts
 from compactnet.report.tables.experiment_runs import experiment_runs
 from compactnet.report.tables.generated_data import generated_data
 from compactnet.report.tables.guidelines import guidelines
+from compactnet.report.tables.image_sizes import image_sizes
+from compactnet.report.tables.paired import paired
 from compactnet.report.tables.reduced_budget import reduced_budget
 from compactnet.report.tables.results import results
 from compactnet.report.tables.rivals import rivals
@@ -26,13 +30,17 @@ OTHER_TABLES = (
     guidelines,
     claims,
     contrasts,
+    paired,
+    image_sizes,
     rivals,
     speed_inference,
     speed_training,
     experiment_runs,
+    class_accuracies,
     reduced_budget,
     generated_data,
     results,
+    budget,
 )
 TABLES = (*PAPER_TABLES.values(), *OTHER_TABLES)
 """Each is a function of the `Sources` that returns a `Table` or a list of them."""

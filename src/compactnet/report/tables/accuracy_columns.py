@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from compactnet.report.columns import MODEL, Column, Section
-from compactnet.report.comparison import PAPER_RUNS, accuracy, difference
+from compactnet.report.comparison import CONFIDENCE, PAPER_RUNS, accuracy, difference
 from compactnet.report.published import published_accuracy
 
 ACCURACY_NOTE = (
@@ -35,10 +35,17 @@ def accuracy_columns(experiment):
     )
 
 
-def accuracy_section(experiment):
-    """Return the `Section` with the accuracies of an experiment."""
+def accuracy_section(experiment, rows):
+    """Return the `Section` with the accuracies of an experiment, and how many of its rows differ from the paper."""
     title = f"Accuracy, {experiment.data.description} (configs/{experiment.name}.yaml)"
-    return Section(title, (MODEL, *accuracy_columns(experiment)))
+    tested = [style for row in rows if (style := _style(row, experiment.name)) in ("above", "below", "same")]
+    differ = sum(style != "same" for style in tested)
+    chance = (1 - CONFIDENCE) * len(tested)
+    note = (
+        f"{differ} of {len(tested)} rows with an interval differ significantly from the paper; {chance:.2g} would by "
+        "chance if none did."
+    )
+    return Section(title, (MODEL, *accuracy_columns(experiment)), note if tested else "")
 
 
 def accuracy_values(experiment, printed, network, sources):

@@ -6,6 +6,7 @@ from compactnet.report.columns import Column, Table
 from compactnet.report.comparison import CONFIDENCE, PAPER_RUNS, combination, holm, sample
 from compactnet.report.published import PUBLISHED_TASKS, equal_flops_terms, published_accuracies
 from compactnet.report.sources import Sources
+from compactnet.report.tables.budget import command
 from compactnet.report.tables.contrasts import outcome
 from compactnet.report.tables.verdicts import NOT_ENOUGH, PROVISIONAL, STYLES, verdict_of_difference
 
@@ -179,7 +180,7 @@ def _found(claim, sources):
             if claim.contrast not in contrasts:
                 continue
             more, less = contrasts[claim.contrast].terms
-        elif less is None or experiment.data.paper_task != claim.task or len(experiment.data.folds()) > 1:
+        elif less is None or not _on_the_papers_data(experiment.data, claim.task):
             continue
         records = [sources.records_of(experiment.name, name) for name in (more, less)]
         if all(records):
@@ -193,9 +194,14 @@ def _found(claim, sources):
     return Found(experiment, difference, records, complete)
 
 
+def _on_the_papers_data(data, task):
+    """Say whether an experiment's data are those of a task of the paper, all of them, with one split."""
+    return data.paper_task == task and bool(data.official_fingerprint) and len(data.folds()) == 1
+
+
 def _command(claim):
     if claim.contrast:
-        return f"make reproduce-{claim.task} CONFIG=configs/{claim.contrast[0].replace('-', '/')}.yaml"
+        return command(claim.task, claim.contrast[0])
     if claim.less is None:
         return ""
-    return f'make reproduce-{claim.task} ARGS="--only {claim.more} {claim.less}"'
+    return f'{command(claim.task, claim.task)} ARGS="--only {claim.more} {claim.less}"'

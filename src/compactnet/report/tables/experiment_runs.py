@@ -6,8 +6,9 @@ from compactnet.report import published
 from compactnet.report.columns import Column, Table
 from compactnet.report.sources import Sources
 from compactnet.report.tables.accuracy_columns import runs_done, samples_used
+from compactnet.report.tables.image_sizes import EXPERIMENTS as SIZES
 from compactnet.report.tables.rivals import EXPERIMENTS as RIVALS
-from compactnet.report.tables.run_rows import ACCURACIES, accuracy_row, minutes_per_run
+from compactnet.report.tables.run_rows import ACCURACIES, ACCURACIES_NOTE, accuracy_row, minutes_per_run
 
 COLUMNS = (
     Column("network", "network"),
@@ -21,14 +22,14 @@ COLUMNS = (
 
 
 def experiment_runs(sources: Sources):
-    """Return a table for each experiment on real data, but for those of the table `rivals`.
+    """Return a table for each experiment on real data, but for those of the tables `rivals` and `image_sizes`.
 
     Ablations show all their networks, experiments of the paper those that its table lacks and that have runs.
     """
     return [
         _table(experiment, sources)
         for experiment in sources.experiments
-        if not experiment.data.generated and experiment.name not in RIVALS
+        if not experiment.data.generated and experiment.name not in (*RIVALS, *SIZES)
     ]
 
 
@@ -63,4 +64,4 @@ def _table(experiment, sources):
         "*done* counts these runs, of those planned. The table has no values of the paper."
     )
     columns = (*COLUMNS, Column("samples", data.unit))
-    return Table(f"experiment_{name}", f"Experiment {name}: {data.description}", (note,), columns, rows)
+    return Table(f"experiment_{name}", f"Experiment {name}: {data.description}", (note, ACCURACIES_NOTE), columns, rows)

@@ -2,7 +2,7 @@
 
 from compactnet.report.columns import Table
 from compactnet.report.sources import Sources
-from compactnet.report.tables.run_rows import COLUMNS, run_rows
+from compactnet.report.tables.run_rows import ACCURACIES_NOTE, COLUMNS, run_rows
 
 NOTE = (
     "Real data, but fewer epochs or samples than the experiment's config, or other settings. **Do not compare these "
@@ -13,4 +13,4 @@ NOTE = (
 def reduced_budget(sources: Sources):
     """Return the table of runs on real data that follow no config."""
     records = [record for record in sources.others if not record.generated]
-    return Table("reduced_budget", "Reduced budget", (NOTE,), COLUMNS, run_rows(records, sources))
+    return Table("reduced_budget", "Reduced budget", (NOTE, ACCURACIES_NOTE), COLUMNS, run_rows(records, sources))

@@ -8,6 +8,7 @@ from compactnet.report.columns import Column, Section, Table
 from compactnet.report.comparison import accuracy, difference
 from compactnet.report.sources import Sources
 from compactnet.report.tables.accuracy_columns import samples_used
+from compactnet.report.tables.run_rows import longest_runs
 
 EXPERIMENTS = ("rivals-ic", "rivals-sed")
 RUNTIMES = MappingProxyType({"tensorflow": "TensorFlow", "litert": "LiteRT", "onnxruntime": "ONNX Runtime"})
@@ -104,7 +105,7 @@ def _times(experiment, baseline, network, sources):
 
 
 def _accuracy(experiment, baseline, network, sources):
-    records, first = (_records(experiment, name, sources) for name in (network, baseline))
+    records, first = (longest_runs(experiment, name, sources) for name in (network, baseline))
     if not records:
         return {}
     ours = accuracy(records)
@@ -120,21 +121,3 @@ def _accuracy(experiment, baseline, network, sources):
         apart = difference(ours, accuracy(first))
         values |= {"difference": apart.value, "difference_low": apart.low, "difference_high": apart.high}
     return values
-
-
-def _records(experiment, network, sources):
-    """Return the records of a network that follow a config, or else those of its longest shorter runs on all data."""
-    members = sources.records_of(experiment.name, network)
-    if members:
-        return members
-    planned = {run.network.name: run for run in experiment.runs()}[network]
-    shorter = [
-        record
-        for record in sources.others
-        if record.run.experiment == experiment.name
-        and record.run.network == planned.network
-        and record.run.data == planned.data
-        and all(split.used == split.total for split in record.coverage.values())
-    ]
-    training = max((record.run.training for record in shorter), key=lambda training: training.epochs, default=None)
-    return [record for record in shorter if record.run.training == training]

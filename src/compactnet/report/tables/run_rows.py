@@ -4,14 +4,22 @@ import json
 
 from compactnet.networks import CATALOGUE
 from compactnet.report.columns import Column
-from compactnet.report.comparison import accuracy
+from compactnet.report.comparison import accuracy, test_set_std
 from compactnet.report.tables.accuracy_columns import samples_used
 
 ACCURACIES = (
     Column("runs", "runs", "d"),
     Column("accuracy_last_epoch_percent", "accuracy, last epoch, %", ".2f", link="records"),
     Column("std", "std", ".2f"),
+    Column("test_set_std", "std by the test set", ".2f"),
+    Column("recalibrated_accuracy_percent", "recalibrated, %", ".2f"),
     Column("accuracy_best_epoch_percent", "accuracy, best epoch, %", ".2f"),
+)
+ACCURACIES_NOTE = (
+    "*Std by the test set* is the deviation in percentage points that a test set of this size alone explains: of one "
+    "network on many such sets. *Recalibrated* is the accuracy of the same weights with the statistics of batch "
+    "normalization taken from 100 training batches anew; it tells how far the moving statistics lag behind, and is "
+    "never the result."
 )
 COLUMNS = (
     Column("experiment", "experiment"),
@@ -37,10 +45,14 @@ COLUMNS = (
 def accuracy_row(records):
     """Return the values of `ACCURACIES`, and what they link to."""
     last = accuracy(records)
+    recalibrated = [record.recalibrated_accuracy for record in records]
     return {
         "runs": last.runs,
         "accuracy_last_epoch_percent": last.mean,
         "std": last.std,
+        "test_set_std": test_set_std(last.mean, min(record.coverage["test"].used for record in records)),
+        # A mean over some of the runs would not be comparable with that of all.
+        "recalibrated_accuracy_percent": None if None in recalibrated else 100 * sum(recalibrated) / len(records),
         "accuracy_best_epoch_percent": accuracy(records, "best").mean,
         "records": records,
     }
@@ -49,6 +61,24 @@ def accuracy_row(records):
 def minutes_per_run(records):
     """Return the mean duration of runs in minutes."""
     return sum(record.duration_seconds for record in records) / len(records) / 60
+
+
+def longest_runs(experiment, network, sources):
+    """Return the records of a network that follow a config, or else those of its longest shorter runs on all data."""
+    members = sources.records_of(experiment.name, network)
+    if members:
+        return members
+    planned = {run.network.name: run for run in experiment.runs()}[network]
+    shorter = [
+        record
+        for record in sources.others
+        if record.run.experiment == experiment.name
+        and record.run.network == planned.network
+        and record.run.data == planned.data
+        and all(split.used == split.total for split in record.coverage.values())
+    ]
+    training = max((record.run.training for record in shorter), key=lambda training: training.epochs, default=None)
+    return [record for record in shorter if record.run.training == training]
 
 
 def run_rows(records, sources):

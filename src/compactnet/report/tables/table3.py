@@ -51,6 +51,6 @@ def table3(sources: Sources):
         rows,
         (
             Section(f"Complexity with {format_shape(ASC_INPUT)} inputs", (MODEL, *COMPLEXITY)),
-            *(accuracy_section(experiment) for experiment in experiments),
+            *(accuracy_section(experiment, rows) for experiment in experiments),
         ),
     )

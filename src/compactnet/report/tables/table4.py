@@ -59,7 +59,7 @@ def table4(sources: Sources):
         rows,
         (
             *(Section(f"Complexity, {task.upper()}", (MODEL, *columns)) for task, columns in complexity.items()),
-            *(accuracy_section(experiment) for experiment in experiments),
+            *(accuracy_section(experiment, rows) for experiment in experiments),
         ),
     )
 

@@ -1,0 +1,74 @@
+"""What the experiments on real data cost, so that a reader can plan them."""
+
+import math
+
+from compactnet.measure import CONVENTION
+from compactnet.report.columns import Column, Table
+from compactnet.report.sources import Sources
+
+RATE = 10e12
+"""Floating-point operations a second that a GPU is assumed to sustain."""
+STEP_SECONDS = 0.008
+"""Time that a step on a GPU is assumed to take at least."""
+
+NOTE = (
+    f"Hours are computed, not measured: FLOPs (*{CONVENTION}*) of training, three times those of inference, at "
+    f"{RATE / 1e12:g} TFLOP/s in float32, and at least {1000 * STEP_SECONDS:g} ms a step. `make plan` times the steps "
+    "of your machine. A run leaves a record; a command that is stopped goes on where it was."
+)
+COLUMNS = (
+    Column("experiment", "experiment"),
+    Column("command", "command"),
+    Column("data", "data"),
+    Column("runs", "runs", "d"),
+    Column("done", "done here", "d"),
+    Column("epochs", "epochs", "d"),
+    Column("million_steps", "million steps", ".2f"),
+    Column("petaflops", "PFLOPs", ".1f"),
+    Column("hours", "hours on a GPU", ".1f"),
+)
+
+
+def budget(sources: Sources):
+    """Return a row for each experiment of the paper and each of `configs/evidence/`, where tables list them all."""
+    rows = [
+        _row(experiment, sources)
+        for experiment in (sources.experiments if sources.list_unstarted else ())
+        if experiment.table or experiment.name.startswith("evidence-")
+    ]
+    return Table("budget", "Budget: what the experiments cost", (NOTE,), COLUMNS, rows, on_page=False)
+
+
+def command(task, name):
+    """Return the command that starts an experiment or goes on with it.
+
+    Args:
+        task: "asc", "sed" or "ic".
+        name: Name of the experiment.
+    """
+    path = f"evidence/{name.removeprefix('evidence-')}" if name.startswith("evidence-") else name
+    return f"make reproduce-{task}" + ("" if name == task else f" CONFIG=configs/{path}.yaml")
+
+
+def _row(experiment, sources):
+    shape = experiment.data.network_input_shape
+    sources.counts.prepare([(network.name, network, shape) for network in experiment.networks])
+    steps, flops, seconds = 0, 0.0, 0.0
+    for run in experiment.runs():
+        train, test = run.data.official_counts()
+        count = run.training.epochs * math.ceil(train / run.training.batch_size)
+        mflops = sources.counts.get(run.network.name, run.network, shape).mflops
+        of_run = 1e6 * mflops * run.training.epochs * (3 * train + test)
+        steps, flops = steps + count, flops + of_run
+        seconds += max(of_run / RATE, count * STEP_SECONDS)
+    return {
+        "experiment": experiment.name,
+        "command": command(experiment.data.paper_task, experiment.name),
+        "data": experiment.data.description,
+        "runs": len(experiment.runs()),
+        "done": len(sources.members[experiment.name]),
+        "epochs": experiment.training.epochs,
+        "million_steps": steps / 1e6,
+        "petaflops": flops / 1e15,
+        "hours": seconds / 3600,
+    }

@@ -1,0 +1,78 @@
+"""Pairs of trained networks compared sample by sample, from the predictions that records keep."""
+
+import numpy as np
+
+from compactnet.report.columns import Column, Table
+from compactnet.report.comparison import CONFIDENCE, difference, holm, sample
+from compactnet.report.comparison import paired as paired_difference
+from compactnet.report.sources import Sources
+
+NOTE = (
+    "The two networks of each contrast, sample by sample, on the weights after the last epoch and averaged over all "
+    "pairs of their runs. *First alone* is the share of test samples that only the first network classifies right. "
+    f"The {100 * CONFIDENCE:.0f} % interval and the p-value are of the paired test over samples (with one run each, "
+    "nearly McNemar's): they say whether **these trained networks** would differ on other samples. Whether **other "
+    "trainings** would, the contrasts say. *Std by the test set* and *std by the runs* are the two standard errors of "
+    "the difference: more runs lower the second alone. *P, adjusted* is by Holm for all contrasts of the experiment."
+)
+COLUMNS = (
+    Column("experiment", "experiment"),
+    Column("contrast", "contrast"),
+    Column("first", "first"),
+    Column("second", "second"),
+    Column("runs", "runs"),
+    Column("samples", "samples", "d"),
+    Column("first_alone_percent", "first alone, %", ".2f"),
+    Column("second_alone_percent", "second alone, %", ".2f"),
+    Column("difference", "difference", ".2f", link="records"),
+    Column("low", "from", ".2f"),
+    Column("high", "to", ".2f"),
+    Column("p_value", "p", ".3f"),
+    Column("p_adjusted", "p, adjusted", ".3f"),
+    Column("test_set_error", "std by the test set", ".2f"),
+    Column("runs_error", "std by the runs", ".2f"),
+)
+
+
+def paired(sources: Sources):
+    """Return a row for each contrast of two networks that have runs with predictions."""
+    rows = []
+    for experiment in sources.experiments:
+        found = [row for contrast in experiment.contrasts if (row := _row(contrast, experiment, sources))]
+        for row, p in zip(found, holm([row["p_value"] for row in found]), strict=True):
+            rows.append(row | {"p_adjusted": p})
+    return Table("paired", "Pairs of trained networks, sample by sample", (NOTE,), COLUMNS, rows)
+
+
+def _row(contrast, experiment, sources):
+    """Return the row of a contrast without the adjusted p-value, or None where it has no such runs."""
+    if sorted(contrast.terms.values()) != [-1, 1]:
+        return None
+    first, second = sorted(contrast.terms, key=contrast.terms.get, reverse=True)
+    of_first, of_second = (
+        [record for record in sources.records_of(experiment.name, name) if record.predictions]
+        for name in (first, second)
+    )
+    if not of_first or not of_second:
+        return None
+    right = [np.array([record.predictions.right for record in records]) for records in (of_first, of_second)]
+    shares = [100 * of.mean(axis=0) for of in right]
+    apart = paired_difference(*shares)
+    return {
+        "experiment": experiment.name,
+        "contrast": contrast.name,
+        "first": first,
+        "second": second,
+        "runs": f"{len(of_first)}, {len(of_second)}",
+        "samples": len(shares[0]),
+        # The mean over all pairs of runs is a product of means.
+        "first_alone_percent": np.mean(shares[0] * (100 - shares[1])) / 100,
+        "second_alone_percent": np.mean(shares[1] * (100 - shares[0])) / 100,
+        "difference": apart.value,
+        "low": apart.low,
+        "high": apart.high,
+        "p_value": apart.p_value,
+        "test_set_error": apart.error,
+        "runs_error": difference(*(sample(100 * of.mean(axis=1)) for of in right)).error,
+        "records": [*of_first, *of_second],
+    }
