@@ -63,7 +63,7 @@ def _exported(model, path, format):
         try:
             report = export(model, path, format, interchannel=form)
         except InputError:
-            if form == FORMS[-1]:
+            if format != "openvino" or form == FORMS[-1]:
                 raise
             continue
         return {"form": report.interchannel, "difference": report.largest_difference, "bytes": report.bytes}
@@ -110,8 +110,14 @@ def _table(rows):
     yield "| network | folded | " + " | ".join(NAMES.values()) + " | kB, LiteRT |"
     yield "|---|" + "--:|" * (len(NAMES) + 2)
     for row in rows:
-        files = " | ".join(f"{row[format]['difference']:.0e}" for format in NAMES)
+        files = " | ".join(_cell(row[format]) for format in NAMES)
         yield f"| `{row['network']}` | {row['fold']:.0e} | {files} | {row['litert']['bytes'] / 1e3:,.0f} |"
+
+
+def _cell(made):
+    """Return the difference of a file, with its form where that is not the first one."""
+    form = "" if made["form"] in (None, FORMS[0]) else f" ({made['form']})"
+    return f"{made['difference']:.0e}{form}"
 
 
 if __name__ == "__main__":

@@ -78,6 +78,31 @@ def test_each_fold_of_events_holds_out_its_own_clips(generated):
     assert len(fingerprints) == 1
 
 
+def test_training_folds_can_be_chosen_and_others_be_missing(folder):
+    for fold in range(3, 10):
+        shutil.rmtree(folder / urbansound8k.FOLDER / "audio" / f"fold{fold}")
+    section = event_data(train_folds=(1, 2))
+    dataset = section.load(folder)
+    assert (len(dataset.train), len(dataset.test)) == (20, 10)
+    assert dataset.coverage["train"] == {"used": 20, "total": 20}
+    meta = pd.read_csv(events(folder))
+    assert set(meta["fold"].iloc[dataset.train.indices]) == {1, 2}
+    assert section.official_counts() == (873 + 888, 837)
+    assert section.official_fingerprint == ""
+    assert section.description == "UrbanSound8K, fold 10 as test data, folds 1 and 2 to train on"
+
+
+@pytest.mark.parametrize("folds", [(10,), (1, 1), (), (11,)])
+def test_training_folds_that_cannot_be_are_refused(folds):
+    with pytest.raises(InputError, match="train_folds"):
+        event_data(train_folds=folds)
+
+
+def test_training_folds_change_a_protocol_only_where_they_are_chosen():
+    assert "train_folds" not in event_data().protocol()
+    assert event_data(train_folds=(1, 2)).protocol()["train_folds"] == [1, 2]
+
+
 @pytest.mark.parametrize("folds", [(), (11,), (0,), (3, 3), ("3",), (True,)])
 def test_folds_that_do_not_exist_are_refused(folds):
     with pytest.raises(InputError, match="test_folds"):

@@ -68,6 +68,12 @@ def test_before_normalization_sum_and_average_train_alike_but_for_epsilon():
     [
         (tied_kernel, (np.ones((2, 2)), 2, "max"), "`operation` must be one of 'sum', 'average'"),
         (tied_kernel, (np.ones((2, 2)), 0), "`compact_factor` must be an integer of at least 1"),
+        (
+            tied_kernel,
+            (np.ones(4), 2),
+            r"`kernel` must be an array of numbers .* Received: float64 array of shape \(4,\)",
+        ),
+        (untied_kernel, ("kernel", 2), "`kernel` must be an array of numbers"),
         (untied_kernel, (np.ones((3, 2)), 2), "`compact_factor` must divide the 3 rows"),
         (untied_kernel, (np.array([[1.0], [2.0]]), 2), "The rows of a group differ by up to"),
     ],

@@ -132,6 +132,8 @@ def test_calibration_samples_are_spaced_evenly(generated_images):
     np.testing.assert_array_equal(x, again)
     np.testing.assert_array_equal(x[0], dataset.batch(dataset.train, slice(0, 1))[0][0])
     assert len(calibration_samples(dataset, 10**6)[0]) == len(dataset.train)
+    with pytest.raises(InputError, match="`count` must be an integer of at least 1"):
+        calibration_samples(dataset, 0)
 
 
 @pytest.mark.slow
@@ -169,6 +171,7 @@ def test_bad_input(tmp_path, samples):
     refused(r"The samples must be .* \(n, 12, 12, 3\)", verification_data=samples[:, :5])
     refused("a class number for each sample", verification_data=(samples, [1]))
     refused("`max_drop` is a share", max_drop=0.1)
+    refused("`max_drop` is a share", max_drop="0.1", verification_data=(samples, [0] * len(samples)))
     refused("`labels` must be 5 different names", labels=["a"])
     refused("`preprocessing` must be an AudioPreprocessing", preprocessing={})
     refused("one input and one output", model="model.keras")

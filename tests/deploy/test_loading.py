@@ -8,6 +8,7 @@ import soundfile
 from compactnet.data import log_mel
 from compactnet.deploy import export, load
 from compactnet.deploy.preprocessing import from_json
+from compactnet.deploy.running import reason_of
 from compactnet.errors import InputError
 from tests.deploy.conftest import LABELS
 from tests.deploy.networks import small
@@ -108,6 +109,12 @@ def test_a_truncated_file_is_one_line(exported_images, name, share, tmp_path):
     assert result.returncode == 1
     last = result.stderr.strip().splitlines()[-1]
     assert last.startswith("compactnet.errors.InputError: ") and name in last
+
+
+def test_the_reason_is_what_a_runtime_says_not_where():
+    said = "Exception from src/core.cpp:117:\nException from src/node.cpp:40:\n\n Check 'rank' failed\nmore"
+    assert reason_of(RuntimeError(said)) == "Check 'rank' failed"
+    assert reason_of(ValueError("")) == "ValueError"
 
 
 def test_a_changed_file_is_refused(exported_images, tmp_path):

@@ -37,3 +37,10 @@ def test_hours_are_those_of_the_arithmetic_or_of_the_steps(rows, repository):
     # Large spectrograms are bound by arithmetic.
     assert rows["asc"]["hours"] > rows["asc"]["petaflops"] * 1e15 / RATE / 3600
     assert rows["asc"]["hours"] == pytest.approx(rows["asc"]["petaflops"] * 1e15 / RATE / 3600, rel=0.1)
+
+
+def test_only_samples_that_are_known_are_counted(rows):
+    assert rows["evidence-events"]["million_steps"] == 27 * 20 * math.ceil((873 + 888) / 32) / 1e6
+    scenes = rows["evidence-scenes"]
+    # Its data are a part of another data set; its records say how many clips they had.
+    assert ("hours" in scenes) == bool(scenes["done"])

@@ -64,6 +64,17 @@ def test_our_runs_stand_beside(tmp_path, ic, sources_of):
     assert row["command"] == 'make reproduce-ic ARGS="--only xvgg8 compact_vgg_sum_c2"'
 
 
+def test_of_as_many_runs_those_of_the_papers_experiment_decide(tmp_path, ic, repository, sources_of):
+    evidence = load_experiment(repository / "configs" / "evidence" / "vgg.yaml")
+    for experiment in (evidence, ic):
+        for network in ("xvgg8", "compact_vgg_sum_c2"):
+            for seed in range(2):
+                record = run_record(experiment, network, seed, last=0.5)
+                write(tmp_path / "records" / experiment.name / f"{network}-{seed}.json", record)
+    row = next(row for row in claims(sources_of([evidence, ic])).rows if row["claim"].startswith("XVGG-8 has 1.06"))
+    assert row["experiment"] == "ic"
+
+
 def test_results_have_a_row_for_each_network(tmp_path, ic, sources_of):
     for seed in range(2):
         write(tmp_path / "records" / f"{seed}.json", run_record(ic, "xvgg8", seed, last=0.6 + seed / 100))

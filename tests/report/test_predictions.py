@@ -6,7 +6,7 @@ from scipy import stats
 
 from compactnet.experiments.config import load_experiment
 from compactnet.measure.counts import CountCache
-from compactnet.report.comparison import test_set_std as std_of_a_test_set
+from compactnet.report.comparison import sampling_std
 from compactnet.report.sources import read_sources
 from compactnet.report.tables.class_accuracies import class_accuracies
 from compactnet.report.tables.paired import paired
@@ -61,7 +61,16 @@ def test_each_class_has_its_share(train, sources):
     (row,) = table.rows
     assert (row["network"], row["runs"], row["accuracy_percent"]) == (SUM, 2, pytest.approx(30))
     assert (row["airplane_percent"], row["automobile_percent"], row["truck_percent"]) == (100, 50, 0)
-    assert [column.heading for column in table.columns][-1] == "truck (100)"
+    assert [column.heading for column in table.columns][-1] == "truck"
+
+
+def test_classes_that_a_test_split_lacks_stay_empty(train, sources):
+    train(SUM, LABELS < 5, labels=np.minimum(LABELS, 7))
+    train(MAX, np.ones(500, dtype=bool), labels=LABELS[:500])
+    (table,) = class_accuracies(sources())
+    by_network = {row["network"]: row for row in table.rows}
+    assert "truck_percent" not in by_network[SUM] and by_network[SUM]["frog_percent"] == 0
+    assert by_network[MAX]["truck_percent"] == 100
 
 
 def test_records_without_predictions_have_no_classes(train, tmp_path, experiment, sources):
@@ -89,22 +98,36 @@ def test_one_run_each_is_nearly_mcnemars_test(train, sources):
     assert row["runs_error"] is None
 
 
-def test_more_runs_lower_only_the_deviation_between_runs(train, sources):
-    generator = np.random.default_rng(1)
-    difficulty = generator.random(SAMPLES)
+def test_networks_that_fail_on_the_same_samples_differ_more_certainly_than_either_is_known(train, sources):
+    difficulty = np.random.default_rng(1).random(SAMPLES)
     for seed in range(3):
         train(SUM, difficulty < 0.7 + 0.01 * seed, seed)
         train(MAX, difficulty < 0.6 + 0.01 * seed, seed)
     (row,) = paired(sources()).rows
     assert row["difference"] == pytest.approx(10, abs=1.5)
-    # Both networks fail on the same samples, so that the difference is more certain than either accuracy.
     assert row["second_alone_percent"] == 0
-    assert row["test_set_error"] < std_of_a_test_set(65, SAMPLES)
+    assert row["sampling_error"] < sampling_std(65, SAMPLES)
     assert row["runs_error"] > 0
+
+
+def test_samples_of_other_data_are_not_paired(tmp_path, experiment, train, sources):
+    train(SUM, LABELS < 7)
+    train(MAX, LABELS < 6)
+    assert len(paired(sources()).rows) == 1
+    train(MAX, LABELS[:500] < 6, labels=LABELS[:500], seed=1)
+    run = planned_run(experiment, MAX, 1)
+    path = tmp_path / "records" / f"{MAX}-1.json"
+    write(
+        path,
+        run_record(
+            run, official_fingerprint(run.data) + "other", predictions=Predictions.of(LABELS, LABELS), accuracies=(1.0,)
+        ),
+    )
+    assert paired(sources()).rows == []
 
 
 def test_the_deviation_of_a_test_set_is_binomial():
     generator = np.random.default_rng(2)
     accuracies = 100 * generator.binomial(500, 0.8, 20_000) / 500
-    assert std_of_a_test_set(80, 500) == pytest.approx(accuracies.std(), rel=0.02)
-    assert std_of_a_test_set(100, 500) == 0
+    assert sampling_std(80, 500) == pytest.approx(accuracies.std(), rel=0.02)
+    assert sampling_std(100, 500) == 0

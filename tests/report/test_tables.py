@@ -17,6 +17,7 @@ from compactnet.report import published
 from compactnet.report.comparison import accuracy
 from compactnet.report.sources import read_sources, repository_sources, sort_records
 from compactnet.report.tables import PAPER_TABLES, select_tables, write_tables
+from compactnet.report.tables.run_rows import longest_runs
 from compactnet.report.tables.table2 import TRIED
 from tests.report.factories import run_record, write
 
@@ -109,7 +110,7 @@ def test_coloured_rows_stand_beside_the_number_that_chance_would_colour(ic, tabl
     equal = [run_record(ic, "vgg8", seed, last) for seed, last in enumerate((0.875, 0.876, 0.877))]
     one = [run_record(ic, "resnet50", 0, 0.5)]
     text = (tables_of([*above, *equal, *one], [ic], ["table4"]) / "table4.md").read_text()
-    assert "1 of 2 rows with an interval differ significantly from the paper; 0.1 would by chance if none did." in text
+    assert "1 of 2 rows with an interval differ significantly from the paper; 0.1 would be expected by chance." in text
 
 
 def test_recalibrated_accuracy_needs_all_runs(ic, load, tables_of):
@@ -123,7 +124,43 @@ def test_recalibrated_accuracy_needs_all_runs(ic, load, tables_of):
     found = rows(tables_of(records, [ic]) / "reduced_budget.csv")
     assert found["xvgg8"]["recalibrated_accuracy_percent"] == "71.00"
     assert found["vgg8"]["recalibrated_accuracy_percent"] == ""
-    assert found["xvgg8"]["test_set_std"] == f"{math.sqrt(60 * 40 / 10_000):.2f}"
+    assert found["xvgg8"]["sampling_std"] == f"{math.sqrt(60 * 40 / 10_000):.2f}"
+
+
+def test_shorter_runs_are_of_the_same_training_and_count_once(ic, load, tmp_path, repository):
+    records = [
+        run_record(load("ic", *changes), "xvgg8", seed, finished=finished)
+        for changes, seed, finished in (
+            (["training.epochs=2"], 0, "2020-01-01"),
+            (["training.epochs=3"], 0, "2020-01-01"),
+            (["training.epochs=3"], 0, "2020-01-02"),
+            (["training.epochs=3"], 1, "2020-01-01"),
+            (["training.epochs=9", "training.learning_rate=0.01"], 0, "2020-01-03"),
+            (["training.epochs=9", "data.train_samples=100"], 0, "2020-01-03"),
+        )
+    ]
+    for number, record in enumerate(records):
+        write(tmp_path / "records" / f"{number}.json", record)
+    counts = CountCache(repository / "results" / "complexity.csv")
+    sources = read_sources(tmp_path, [ic], repository / "results" / "paper", counts)
+    found = longest_runs(ic, "xvgg8", sources)
+    assert [(one.run.training.epochs, one.run.seed, one.finished) for one in found] == [
+        (3, 0, "2020-01-02"),
+        (3, 1, "2020-01-01"),
+    ]
+    assert [one.run.training.epochs for one in longest_runs(ic, "xvgg8", sources, lambda one: one is not found[0])]
+    assert longest_runs(ic, "vgg8", sources) == []
+
+
+def test_runs_on_other_clips_are_no_repetitions(load):
+    events = load("evidence/events")
+    records = [
+        run_record(events, "mobilenet_v1_025", seed, fold="fold10", fingerprint=data, finished=finished)
+        for seed, data, finished in ((0, "a", "2020-01-01"), (1, "b", "2020-01-02"), (2, "b", "2020-01-03"))
+    ]
+    members, others = sort(records, events)
+    assert [one.run.seed for one in members["evidence-events"]] == [1, 2]
+    assert [one.run.seed for one in others] == [0]
 
 
 def test_a_run_of_fewer_epochs_is_never_in_a_table_of_the_paper(ic, tables_of, load):

@@ -54,8 +54,8 @@ def add_arguments(parser):
         "--warm-start",
         type=Path,
         metavar="CALIBRATION.npz",
-        help="take over what was trained; the file has the array x, some hundred training samples as the network takes "
-        "them, and optionally y, their class numbers",
+        help="take over what was trained; the file has the array x, a few hundred training samples as the network "
+        "takes them, and optionally y, their class numbers",
     )
 
 

@@ -35,7 +35,7 @@ def add_arguments(parser):
         help="form of the interchannel operation (default: auto, the fastest in the runtime)",
     )
     parser.add_argument(
-        "--calibration", type=Path, metavar="X.npz", help="array x of some hundred training samples, for int8"
+        "--calibration", type=Path, metavar="X.npz", help="array x of a few hundred training samples, for int8"
     )
     parser.add_argument(
         "--verification", type=Path, metavar="X.npz", help="array x of test samples, and optionally y, class numbers"

@@ -83,8 +83,8 @@ def compress(
     )
     if warm_start and calibration_data is None:
         raise InputError(
-            "`warm_start=True` needs `calibration_data`: an array of some hundred training inputs, or a pair of it and "
-            "integer labels. Received: calibration_data=None"
+            "`warm_start=True` needs `calibration_data`: an array of a few hundred training inputs, or a pair of it "
+            "and integer labels. Received: calibration_data=None"
         )
     x, y = (None, None) if calibration_data is None else check_calibration_data(original, calibration_data)
     choices, skipped = choose(original, rules)

@@ -108,7 +108,7 @@ class Dcase2019(AudioSection, Fold):
         return f"{OFFICIAL_METADATA}:" if official and self.complete else ""
 
     def official_counts(self):
-        return 9_185, 4_185
+        return (9_185, 4_185) if (self.archive, self.fold) == (FOLDER, 1) else None
 
     def load(self, folder):
         """Read scenes in the official layout: audio/, meta.csv, evaluation_setup/fold1_train.csv, fold1_evaluate.csv.

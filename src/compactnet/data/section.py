@@ -106,7 +106,7 @@ class Fold(DataSection):
         raise NotImplementedError
 
     def official_counts(self):
-        """Return the numbers of training and test samples in the official data."""
+        """Return the numbers of training and test samples in the official data, or None where it is not known."""
         raise NotImplementedError
 
 

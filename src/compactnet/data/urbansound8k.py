@@ -4,13 +4,14 @@ import re
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from compactnet.data.clips import ClipTable, check_manifest, label_numbers, load_clips, read_table
 from compactnet.data.download import Archive, Download
 from compactnet.data.log_mel import EVENTS
 from compactnet.data.section import AudioSection, Fold, features_like
 from compactnet.errors import InputError
+from compactnet.validation import added
 
 FOLDER = "UrbanSound8K"
 DOWNLOAD = Download(
@@ -52,6 +53,7 @@ FoldNumber = Annotated[int, Field(ge=1, le=10, strict=True)]
 class _UrbanSound8K(AudioSection):
     source: Literal["urbansound8k"] = "urbansound8k"
     test_folds: tuple[FoldNumber, ...]
+    train_folds: added(Annotated[tuple[FoldNumber, ...], Field(min_length=1)] | None, None) = None
     features: features_like(FEATURES) = FEATURES
 
     title: ClassVar = "UrbanSound8K"
@@ -60,9 +62,16 @@ class _UrbanSound8K(AudioSection):
     paper_table: ClassVar = "table4"
     paper_task: ClassVar = "sed"
 
+    @model_validator(mode="after")
+    def _trains_and_tests_on_different_folds(self):
+        for fold in self.train_folds or ():
+            if fold in self.test_folds or self.train_folds.count(fold) > 1:
+                raise ValueError(f"train_folds: fold {fold} is a test fold or listed twice; choose other folds")
+        return self
+
     @property
     def official_fingerprint(self):
-        return f"{OFFICIAL_METADATA}:" if self.complete else ""
+        return f"{OFFICIAL_METADATA}:" if self.complete and self.train_folds is None else ""
 
 
 class UrbanSound8K(_UrbanSound8K):
@@ -70,6 +79,7 @@ class UrbanSound8K(_UrbanSound8K):
 
     Attributes:
         test_folds: The test folds; a network has one run for each fold and seed.
+        train_folds: The training folds; all but the test fold if left out. Other folds may be missing.
     """
 
     test_folds: Annotated[tuple[FoldNumber, ...], Field(min_length=1)] = (10,)
@@ -97,7 +107,8 @@ class UrbanSound8KFold(_UrbanSound8K, Fold):
     """UrbanSound8K with one of its ten folds as test data.
 
     Attributes:
-        test_folds: The test fold; all others are training data.
+        test_folds: The test fold.
+        train_folds: The training folds; all others if left out.
     """
 
     test_folds: tuple[FoldNumber] = (10,)
@@ -112,11 +123,15 @@ class UrbanSound8KFold(_UrbanSound8K, Fold):
 
     @property
     def description(self):
-        return f"{self.title}, fold {self._fold} as test data"
+        trained = f", folds {' and '.join(map(str, self.train_folds))} to train on" if self.train_folds else ""
+        return f"{self.title}, fold {self._fold} as test data{trained}"
+
+    @property
+    def _train_folds(self):
+        return self.train_folds or tuple(fold for fold in FOLDS if fold != self._fold)
 
     def official_counts(self):
-        test = FOLD_SIZES[self._fold - 1]
-        return sum(FOLD_SIZES) - test, test
+        return sum(FOLD_SIZES[fold - 1] for fold in self._train_folds), FOLD_SIZES[self._fold - 1]
 
     def load(self, folder):
         """Read UrbanSound8K in its official layout: metadata/UrbanSound8K.csv, audio/fold1 to fold10.
@@ -148,6 +163,6 @@ class UrbanSound8KFold(_UrbanSound8K, Fold):
         table = meta.rename(columns={"fsID": "group"})[["fold", "group"]]
         table = table.assign(path="audio/fold" + meta["fold"] + "/" + names, label=numbers)
         clips = ClipTable(root, table, CLASS_NAMES, "recordings", command)
-        train = [str(fold) for fold in FOLDS if fold != self._fold]
+        train = [str(fold) for fold in self._train_folds]
         # The official folds put clips of a few recordings into two folds, so disjoint groups cannot be required.
         return load_clips(clips, self, folder, train, [str(self._fold)], disjoint_groups=False)

@@ -44,7 +44,7 @@ def tied_kernel(kernel, compact_factor, operation="sum", grouping="strided"):
     Source: Eqs. (1), (4) and (5) of the paper, written out.
     """
     factor = _check(compact_factor, operation, grouping)
-    kernel = np.asarray(kernel)
+    kernel = _array(kernel)
     scaled = kernel / factor if operation == "average" else kernel
     if grouping == "adjacent":
         return np.repeat(scaled, factor, axis=-2)
@@ -70,7 +70,7 @@ def untied_kernel(kernel, compact_factor, operation="sum", grouping="strided", t
         InputError: an argument is invalid, or rows of a group differ.
     """
     factor = _check(compact_factor, operation, grouping)
-    kernel = np.asarray(kernel)
+    kernel = _array(kernel)
     channels = kernel.shape[-2]
     if channels % factor:
         raise InputError(f"`compact_factor` must divide the {channels} rows of the kernel. Received: {factor}")
@@ -86,6 +86,16 @@ def untied_kernel(kernel, compact_factor, operation="sum", grouping="strided", t
             "1x1 kernel computes the same. compactnet.compress(..., warm_start=True) finds the closest one."
         )
     return common * factor if operation == "average" else common
+
+
+def _array(kernel):
+    kernel = np.asarray(kernel)
+    if kernel.ndim < 2 or not np.issubdtype(kernel.dtype, np.number):
+        raise InputError(
+            f"`kernel` must be an array of numbers of shape (..., channels, filters). Received: {kernel.dtype} array "
+            f"of shape {kernel.shape}"
+        )
+    return kernel
 
 
 def _check(compact_factor, operation, grouping):

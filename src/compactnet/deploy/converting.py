@@ -14,7 +14,7 @@ import keras
 import numpy as np
 
 from compactnet.commands import suppress_stderr
-from compactnet.deploy.running import METADATA, METADATA_FILE, add_metadata_to_litert
+from compactnet.deploy.running import METADATA, METADATA_FILE, add_metadata_to_litert, reason_of
 from compactnet.errors import InputError
 from compactnet.layers import InterchannelPooling
 from compactnet.networks.keras_internals import frozen_function
@@ -75,8 +75,8 @@ def convert(model, form, format, precision, calibration, input_shape, folder):
     except InputError:
         raise
     except Exception as error:  # each converter has its own errors
-        reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
-        raise InputError(f"{model.name!r} cannot be converted to {format} in {precision}: {reason[:300]}") from error
+        reason = reason_of(error)[:300]
+        raise InputError(f"{model.name!r} cannot be converted to {format} in {precision}: {reason}") from error
 
 
 def attach_metadata(path, format, metadata):

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 
 import compactnet
-from compactnet.checks import check_choice
+from compactnet.checks import check_choice, check_integer
 from compactnet.commands import suppress_stderr
 from compactnet.deploy.converting import (
     PRECISIONS,
@@ -127,7 +127,11 @@ def calibration_samples(dataset, count=200):
 
     Returns:
         float32 array of shape (count, height, width, channels) and int32 labels.
+
+    Raises:
+        InputError: `count` is no positive integer.
     """
+    check_integer("count", count)
     return dataset.batch(dataset.train, spaced(len(dataset.train), count))
 
 
@@ -163,7 +167,7 @@ def export(
         precision: "float32"; "float16" (weights, in ONNX activations too); "int8" weights (per channel) and
             activations; "int8_dynamic" weights, with activations quantized while it runs. OpenVINO has no
             "int8_dynamic", a SavedModel only "float32".
-        calibration_data: For "int8": array of preprocessed training samples, some hundred, see `calibration_samples`.
+        calibration_data: For "int8": array of preprocessed training samples, a few hundred, see `calibration_samples`.
         verification_data: Array x of preprocessed samples, or pair (x, y) with class numbers, on which model and file
             are compared. None for the calibration data, or for random samples in float32.
         max_drop: Largest loss of accuracy on `verification_data`, from 0 to 1; None for no bound.
@@ -209,7 +213,7 @@ def export(
             "Classes are compared for quantized files and where labels are given, so the output must have the shape "
             f"(batch, classes) with at least two classes. Received: {output}"
         )
-    if max_drop is not None and (y is None or not 0 <= max_drop <= 1):
+    if max_drop is not None and (y is None or not isinstance(max_drop, int | float) or not 0 <= max_drop <= 1):
         raise InputError("`max_drop` is a share from 0 to 1 and needs `verification_data` with labels, a pair (x, y).")
     metadata = _metadata(model, shape, precision, labels, preprocessing)
     metadata["probabilities"] = _are_probabilities(_outputs(model, x[:8]))
@@ -362,7 +366,7 @@ def _calibration(data, precision, shape):
         return None
     if data is None:
         raise InputError(
-            "precision='int8' needs `calibration_data`: some hundred preprocessed training samples, such as "
+            "precision='int8' needs `calibration_data`: a few hundred preprocessed training samples, such as "
             "calibration_samples(dataset)[0]."
         )
     return check_input(data[0] if isinstance(data, tuple) else data, shape)
@@ -398,6 +402,8 @@ def _metadata(model, shape, precision, labels, preprocessing):
             "`preprocessing` must be an AudioPreprocessing or ImagePreprocessing of compactnet.deploy. Received: "
             f"{type(preprocessing).__name__}"
         )
+    if isinstance(preprocessing, ImagePreprocessing) and (len(shape) != 3 or shape[2] not in (1, 3)):
+        raise InputError(f"Images have the shape (height, width, 1 or 3), and the model's input has {tuple(shape)}.")
     if preprocessing is not None:
         sizes = [np.shape(value) for value in (preprocessing.mean, preprocessing.std)]
         if any(_broadcast(size, shape) != tuple(shape) for size in sizes):

@@ -97,10 +97,15 @@ def open_file(filepath, threads=1):
     except InputError:
         raise
     except Exception as error:  # each runtime has its own errors for a damaged file
-        # OpenVINO says first where in its own source it failed.
-        lines = [line.strip() for line in str(error).splitlines() if not line.startswith("Exception from")]
-        reason = next(filter(None, lines), type(error).__name__)
-        raise InputError(f"{path} cannot be read by {PACKAGES[format]} and may be damaged: {reason[:200]}") from error
+        reason = reason_of(error)[:200]
+        raise InputError(f"{path} cannot be read by {PACKAGES[format]} and may be damaged: {reason}") from error
+
+
+def reason_of(error):
+    """Return the first line of a runtime's or converter's error that says something, or the error's name."""
+    # OpenVINO says first where in its own source it failed.
+    lines = [line.strip() for line in str(error).splitlines() if not line.startswith("Exception from")]
+    return next(filter(None, lines), type(error).__name__)
 
 
 def add_metadata_to_litert(content, metadata):

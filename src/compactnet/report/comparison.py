@@ -84,8 +84,8 @@ def accuracy(records, epoch="last"):
     return sample([100 * getattr(record, epoch).test_accuracy for record in records]) if records else None
 
 
-def test_set_std(accuracy_percent, samples):
-    """Return the standard deviation of an accuracy that a test set of this size alone explains, in percentage points.
+def sampling_std(accuracy_percent, samples):
+    """Return the standard deviation, in percentage points, of an accuracy over many test sets of the same size.
 
     A fixed network classifies each sample right or wrong, so that its accuracy on other samples is binomial.
 

@@ -20,7 +20,7 @@ SPEED_NOTE = (
 )
 SPEEDS = {
     "model": "network",
-    "flops_ratio": "of FLOPs",
+    "flops_ratio": "FLOPs ratio",
     "cpu_ratio_published": "paper",
     "tensorflow_cpu_ratio": "as built",
     **{

@@ -105,15 +105,33 @@ def sort_records(records, planned):
 
     Returns:
         ({experiment: its records}, the others). If a run has two records, from different backends or thread counts,
-        the one finished last is the experiment's; the other is dropped.
+        the one finished last is the experiment's; the other is dropped. Where no data are official, the data of the
+        record finished last are the experiment's, and records of other data are among the others.
     """
     members, others = {run.experiment: {} for run in planned.values()}, []
-    for record in sorted(records, key=lambda record: record.finished):
-        if _follows(record, planned.get(record.run.key)):
+    records = sorted(records, key=lambda record: record.finished)
+    newest = {
+        _place(record): record.fingerprint
+        for record in records
+        if isinstance(record, RunRecord) and _follows(record, planned.get(record.run.key))
+    }
+    for record in records:
+        if _follows(record, planned.get(record.run.key)) and _on_these_data(record, newest):
             members[record.run.experiment][record.run.key] = record
         else:
             others.append(record)
     return {name: list(by_key.values()) for name, by_key in members.items()}, others
+
+
+def _place(record):
+    return record.run.experiment, record.run.data.fold_name
+
+
+def _on_these_data(record, fingerprints):
+    """Say whether a record's data are official or, where none are, those of the fingerprint for its experiment."""
+    if not isinstance(record, RunRecord) or record.run.data.official_fingerprint:
+        return True
+    return record.fingerprint == fingerprints[_place(record)]
 
 
 def _follows(record, planned):

@@ -42,8 +42,8 @@ def accuracy_section(experiment, rows):
     differ = sum(style != "same" for style in tested)
     chance = (1 - CONFIDENCE) * len(tested)
     note = (
-        f"{differ} of {len(tested)} rows with an interval differ significantly from the paper; {chance:.2g} would by "
-        "chance if none did."
+        f"{differ} of {len(tested)} rows with an interval differ significantly from the paper; {chance:.2g} would be "
+        "expected by chance."
     )
     return Section(title, (MODEL, *accuracy_columns(experiment)), note if tested else "")
 

@@ -14,7 +14,8 @@ STEP_SECONDS = 0.008
 NOTE = (
     f"Hours are computed, not measured: FLOPs (*{CONVENTION}*) of training, three times those of inference, at "
     f"{RATE / 1e12:g} TFLOP/s in float32, and at least {1000 * STEP_SECONDS:g} ms a step. `make plan` times the steps "
-    "of your machine. A run leaves a record; a command that is stopped goes on where it was."
+    "of your machine. Hours are missing where the number of samples is not known before the first run. An interrupted "
+    "command resumes where it stopped."
 )
 COLUMNS = (
     Column("experiment", "experiment"),
@@ -53,22 +54,35 @@ def command(task, name):
 def _row(experiment, sources):
     shape = experiment.data.network_input_shape
     sources.counts.prepare([(network.name, network, shape) for network in experiment.networks])
-    steps, flops, seconds = 0, 0.0, 0.0
-    for run in experiment.runs():
-        train, test = run.data.official_counts()
-        count = run.training.epochs * math.ceil(train / run.training.batch_size)
-        mflops = sources.counts.get(run.network.name, run.network, shape).mflops
-        of_run = 1e6 * mflops * run.training.epochs * (3 * train + test)
-        steps, flops = steps + count, flops + of_run
-        seconds += max(of_run / RATE, count * STEP_SECONDS)
-    return {
+    row = {
         "experiment": experiment.name,
         "command": command(experiment.data.paper_task, experiment.name),
         "data": experiment.data.description,
         "runs": len(experiment.runs()),
         "done": len(sources.members[experiment.name]),
         "epochs": experiment.training.epochs,
+    }
+    steps, flops, seconds = 0, 0.0, 0.0
+    for run in experiment.runs():
+        counts = _samples(run.data, sources.members[experiment.name])
+        if counts is None:
+            return row
+        train, test = counts
+        count = run.training.epochs * math.ceil(train / run.training.batch_size)
+        mflops = sources.counts.get(run.network.name, run.network, shape).mflops
+        of_run = 1e6 * mflops * run.training.epochs * (3 * train + test)
+        steps, flops = steps + count, flops + of_run
+        seconds += max(of_run / RATE, count * STEP_SECONDS)
+    return row | {
         "million_steps": steps / 1e6,
         "petaflops": flops / 1e15,
         "hours": seconds / 3600,
     }
+
+
+def _samples(fold, records):
+    """Return the numbers of training and test samples: those of the data set, or what its first record used."""
+    for record in records:
+        if record.run.data == fold:
+            return record.coverage["train"].used, record.coverage["test"].used
+    return None if getattr(fold, "subset", False) else fold.official_counts()

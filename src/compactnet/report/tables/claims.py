@@ -13,13 +13,13 @@ from compactnet.report.tables.verdicts import NOT_ENOUGH, PROVISIONAL, STYLES, v
 NOTE = (
     "Each claim is a difference of mean test accuracies in percentage points that is above 0 where the claim is true. "
     f"The paper's own figures are its means and standard deviations, of {PAPER_RUNS} runs each by our reading. Ours "
-    "are means over the last three epochs, of the experiment that has most runs of the networks. A claim is "
-    f"*supported* or *contradicted* if the p-value is at most {1 - CONFIDENCE:.2f} after Holm's adjustment for all "
-    f"claims of the column, otherwise *undecided*. Intervals have {100 * CONFIDENCE:.0f} % and are not adjusted. "
-    "*Detectable* is the difference that our runs find with a probability of 80 %. The command starts or goes on with "
-    "the runs that decide the claim by the paper's protocol. The last claims are not the paper's in these words: they "
-    "ask whether squeezing channels beats having fewer. The paper's MobileNets are interpolated in the logarithm of "
-    "their FLOPs, ours have a width of equal FLOPs."
+    "are means over the last three epochs, of the experiment with most runs of the networks, the paper's own first. "
+    f"A claim is *supported* or *contradicted* if the p-value is at most {1 - CONFIDENCE:.2f} after Holm's adjustment "
+    f"for all claims of the column, otherwise *undecided*. Intervals of {100 * CONFIDENCE:.0f} % are not adjusted. "
+    "*Detectable* is the difference that such runs find with a probability of 80 %. The command starts the runs that "
+    "decide the claim, or resumes them. The last claims are not the paper's in these words: they ask whether squeezing "
+    "channels beats having fewer. The paper's MobileNets are interpolated in the logarithm of their FLOPs. Ours have a "
+    "width of equal FLOPs, in the experiment that the command names; for four of these claims there is none."
 )
 COLUMNS = (
     Column("section", "section"),
@@ -28,6 +28,7 @@ COLUMNS = (
     Column("paper_difference", "paper", ".2f"),
     Column("paper_low", "from", ".2f"),
     Column("paper_high", "to", ".2f"),
+    Column("paper_detectable", "detectable", ".2f"),
     Column("paper_verdict", "the paper's figures", style=lambda row: STYLES[row["paper_verdict"]]),
     Column("experiment", "our experiment"),
     Column("difference", "ours", ".2f", link="records"),
@@ -123,6 +124,7 @@ def claims(sources: Sources):
             "paper_difference": paper.value,
             "paper_low": paper.low,
             "paper_high": paper.high,
+            "paper_detectable": paper.detectable,
             "paper_verdict": verdict_of_difference(paper.value, p),
             "verdict": NOT_ENOUGH,
             "command": _command(claim),
@@ -179,13 +181,15 @@ def _found(claim, sources):
             contrasts = {(experiment.name, contrast.name): contrast for contrast in experiment.contrasts}
             if claim.contrast not in contrasts:
                 continue
-            more, less = contrasts[claim.contrast].terms
+            terms = contrasts[claim.contrast].terms
+            more, less = sorted(terms, key=terms.get, reverse=True)
         elif less is None or not _on_the_papers_data(experiment.data, claim.task):
             continue
         records = [sources.records_of(experiment.name, name) for name in (more, less)]
         if all(records):
             planned = len(experiment.runs([more, less]))
-            pairs.append((min(map(len, records)), experiment.name, records, sum(map(len, records)) == planned))
+            rank = min(map(len, records)), bool(experiment.table)
+            pairs.append((rank, experiment.name, records, sum(map(len, records)) == planned))
     if not pairs:
         return None
     _, experiment, records, complete = max(pairs, key=lambda pair: pair[0])

@@ -7,15 +7,17 @@ from compactnet.report.sources import Sources
 from compactnet.report.tables.run_rows import longest_runs
 
 NOTE = (
-    "Share of the test samples of each class that are classified right, in percent, of the weights after the last "
-    "epoch: the mean over the runs whose predictions are kept. *Epochs* says how long they were trained. Numbers "
-    "under the classes are those of test samples."
+    "Share of the test samples of each class that are classified correctly, in percent, by the weights after the last "
+    "epoch: the mean over the runs whose predictions are kept. They follow the config or, where no such runs are, are "
+    "the longest shorter runs on all data: *epochs* says which. Compare rows with equal epochs only, and none with the "
+    "paper."
 )
 COLUMNS = (
     Column("network", "network"),
     Column("model", "model"),
     Column("epochs", "epochs", "d"),
     Column("runs", "runs", "d"),
+    Column("test_samples", "test samples", "d"),
     Column("accuracy_percent", "all classes", ".2f", link="records"),
 )
 
@@ -26,33 +28,34 @@ def class_accuracies(sources: Sources):
 
 
 def _table(experiment, sources):
-    counts, rows = None, []
+    names = experiment.data.class_names
+    rows = []
     for network in experiment.networks:
-        records = [one for one in longest_runs(experiment, network.name, sources) if one.predictions]
-        if not records:
-            continue
-        labels = records[0].predictions.arrays[0]
-        counts = np.bincount(labels, minlength=experiment.data.classes)
-        right = np.mean([record.predictions.right for record in records], axis=0)
-        shares = {
-            f"{name}_percent": 100 * right[labels == number].mean()
-            for number, name in enumerate(experiment.data.class_names)
-            if counts[number]
-        }
-        rows.append(
-            {
-                "network": network.name,
-                "model": network.title,
-                "epochs": records[0].run.training.epochs,
-                "runs": len(records),
-                "accuracy_percent": 100 * right.mean(),
-                "records": records,
-                **shares,
-            }
-        )
-    classes = [
-        Column(f"{name}_percent", f"{name} ({count:,})", ".1f")
-        for name, count in zip(experiment.data.class_names, () if counts is None else counts, strict=bool(rows))
-    ]
+        records = longest_runs(experiment, network.name, sources, usable=lambda record: record.predictions)
+        if records:
+            shares = np.array([_shares(record, len(names)) for record in records])
+            rows.append(
+                {
+                    "network": network.name,
+                    "model": network.title,
+                    "epochs": records[0].run.training.epochs,
+                    "runs": len(records),
+                    "test_samples": min(record.coverage["test"].used for record in records),
+                    "accuracy_percent": 100 * np.mean([record.predictions.accuracy for record in records]),
+                    "records": records,
+                    **{
+                        f"{name}_percent": 100 * np.nanmean(of_class)
+                        for name, of_class in zip(names, shares.T, strict=True)
+                        if not np.isnan(of_class).all()
+                    },
+                }
+            )
+    classes = [Column(f"{name}_percent", name, ".1f") for name in names]
     title = f"Classes of {experiment.name}: {experiment.data.description}"
     return Table(f"classes_{experiment.name}", title, (NOTE,), (*COLUMNS, *classes), rows)
+
+
+def _shares(record, classes):
+    """Return the share of correct predictions of each class, NaN where the test split has none of it."""
+    labels, right = record.predictions.arrays[0], record.predictions.right
+    return [right[labels == number].mean() if (labels == number).any() else np.nan for number in range(classes)]

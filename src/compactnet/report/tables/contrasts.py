@@ -19,8 +19,9 @@ NOTE = (
     "interval is not adjusted. *Detectable* is the difference that as many runs, spread as these are, would find "
     f"with a probability of {100 * POWER:.0f} % before the adjustment (with three runs each, about 70 %): an "
     "undecided contrast says nothing about smaller ones. Verdicts are *provisional* while planned runs are missing. "
-    "Beside ours stands the same difference of the paper's accuracies, of longer runs on larger images; where the "
-    "paper has no network of a width, its MobileNets are interpolated in the logarithm of their FLOPs."
+    "Beside ours stands the same difference of the paper's accuracies, of longer runs on larger images or more "
+    "recordings; where the paper has no network of a width, its MobileNets are interpolated in the logarithm of their "
+    "FLOPs."
 )
 COLUMNS = (
     Column("experiment", "experiment"),
@@ -87,7 +88,9 @@ def _difference(contrast, experiment, sources):
 
 
 def _published(contrast, experiment, sources):
-    """Return the values of the same difference in the paper; none if it has no such networks."""
+    """Return the values of the same difference in the paper; none if it has no such networks or other data."""
+    if experiment.data.name != experiment.data.title:
+        return {}
     by_name = {network.name: network for network in experiment.networks}
     terms = []
     for name, weight in contrast.terms.items():

@@ -8,12 +8,12 @@ from compactnet.report.comparison import paired as paired_difference
 from compactnet.report.sources import Sources
 
 NOTE = (
-    "The two networks of each contrast, sample by sample, on the weights after the last epoch and averaged over all "
-    "pairs of their runs. *First alone* is the share of test samples that only the first network classifies right. "
-    f"The {100 * CONFIDENCE:.0f} % interval and the p-value are of the paired test over samples (with one run each, "
-    "nearly McNemar's): they say whether **these trained networks** would differ on other samples. Whether **other "
-    "trainings** would, the contrasts say. *Std by the test set* and *std by the runs* are the two standard errors of "
-    "the difference: more runs lower the second alone. *P, adjusted* is by Holm for all contrasts of the experiment."
+    "The two networks of each contrast, sample by sample, with the weights after the last epoch and averaged over all "
+    "pairs of their runs. *Only first correct* is the share of test samples that the first network alone classifies "
+    f"correctly. The {100 * CONFIDENCE:.0f} % interval and the p-value are of the paired test over samples (with one "
+    "run each, nearly McNemar's): they say whether **these trained networks** would differ on other samples. Whether "
+    "**other trainings** would, the contrasts say. The two standard errors of the difference are over test sets and "
+    "over runs. *P, adjusted* is by Holm for all contrasts of the experiment."
 )
 COLUMNS = (
     Column("experiment", "experiment"),
@@ -22,15 +22,15 @@ COLUMNS = (
     Column("second", "second"),
     Column("runs", "runs"),
     Column("samples", "samples", "d"),
-    Column("first_alone_percent", "first alone, %", ".2f"),
-    Column("second_alone_percent", "second alone, %", ".2f"),
+    Column("first_alone_percent", "only first correct, %", ".2f"),
+    Column("second_alone_percent", "only second correct, %", ".2f"),
     Column("difference", "difference", ".2f", link="records"),
     Column("low", "from", ".2f"),
     Column("high", "to", ".2f"),
     Column("p_value", "p", ".3f"),
     Column("p_adjusted", "p, adjusted", ".3f"),
-    Column("test_set_error", "std by the test set", ".2f"),
-    Column("runs_error", "std by the runs", ".2f"),
+    Column("sampling_error", "standard error, test set", ".2f"),
+    Column("runs_error", "standard error, runs", ".2f"),
 )
 
 
@@ -46,14 +46,15 @@ def paired(sources: Sources):
 
 def _row(contrast, experiment, sources):
     """Return the row of a contrast without the adjusted p-value, or None where it has no such runs."""
-    if sorted(contrast.terms.values()) != [-1, 1]:
+    # Test samples of several folds, or of data that differ, do not come in pairs.
+    if sorted(contrast.terms.values()) != [-1, 1] or len(experiment.data.folds()) > 1:
         return None
     first, second = sorted(contrast.terms, key=contrast.terms.get, reverse=True)
     of_first, of_second = (
         [record for record in sources.records_of(experiment.name, name) if record.predictions]
         for name in (first, second)
     )
-    if not of_first or not of_second:
+    if not of_first or not of_second or len({record.fingerprint for record in (*of_first, *of_second)}) > 1:
         return None
     right = [np.array([record.predictions.right for record in records]) for records in (of_first, of_second)]
     shares = [100 * of.mean(axis=0) for of in right]
@@ -72,7 +73,7 @@ def _row(contrast, experiment, sources):
         "low": apart.low,
         "high": apart.high,
         "p_value": apart.p_value,
-        "test_set_error": apart.error,
+        "sampling_error": apart.error,
         "runs_error": difference(*(sample(100 * of.mean(axis=1)) for of in right)).error,
         "records": [*of_first, *of_second],
     }

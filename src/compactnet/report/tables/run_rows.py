@@ -4,20 +4,20 @@ import json
 
 from compactnet.networks import CATALOGUE
 from compactnet.report.columns import Column
-from compactnet.report.comparison import accuracy, test_set_std
+from compactnet.report.comparison import accuracy, sampling_std
 from compactnet.report.tables.accuracy_columns import samples_used
 
 ACCURACIES = (
     Column("runs", "runs", "d"),
     Column("accuracy_last_epoch_percent", "accuracy, last epoch, %", ".2f", link="records"),
     Column("std", "std", ".2f"),
-    Column("test_set_std", "std by the test set", ".2f"),
+    Column("sampling_std", "std over test sets", ".2f"),
     Column("recalibrated_accuracy_percent", "recalibrated, %", ".2f"),
     Column("accuracy_best_epoch_percent", "accuracy, best epoch, %", ".2f"),
 )
 ACCURACIES_NOTE = (
-    "*Std by the test set* is the deviation in percentage points that a test set of this size alone explains: of one "
-    "network on many such sets. *Recalibrated* is the accuracy of the same weights with the statistics of batch "
+    "*Std over test sets* is the standard deviation in percentage points that the accuracy of one network would have "
+    "over many test sets of this size. *Recalibrated* is the accuracy of the same weights with the statistics of batch "
     "normalization taken from 100 training batches anew; it tells how far the moving statistics lag behind, and is "
     "never the result."
 )
@@ -50,7 +50,7 @@ def accuracy_row(records):
         "runs": last.runs,
         "accuracy_last_epoch_percent": last.mean,
         "std": last.std,
-        "test_set_std": test_set_std(last.mean, min(record.coverage["test"].used for record in records)),
+        "sampling_std": sampling_std(last.mean, min(record.coverage["test"].used for record in records)),
         # A mean over some of the runs would not be comparable with that of all.
         "recalibrated_accuracy_percent": None if None in recalibrated else 100 * sum(recalibrated) / len(records),
         "accuracy_best_epoch_percent": accuracy(records, "best").mean,
@@ -63,22 +63,32 @@ def minutes_per_run(records):
     return sum(record.duration_seconds for record in records) / len(records) / 60
 
 
-def longest_runs(experiment, network, sources):
-    """Return the records of a network that follow a config, or else those of its longest shorter runs on all data."""
-    members = sources.records_of(experiment.name, network)
+def longest_runs(experiment, network, sources, usable=lambda record: True):
+    """Return the records of a network that follow a config, or else those of its longest shorter runs on all data.
+
+    Args:
+        experiment: The `Experiment`.
+        network: Name of the network.
+        sources: The `Sources`.
+        usable: Function of a record that says whether it counts.
+
+    Returns:
+        `RunRecord`s of equal training, one for each seed and fold.
+    """
+    members = [record for record in sources.records_of(experiment.name, network) if usable(record)]
     if members:
         return members
-    planned = {run.network.name: run for run in experiment.runs()}[network]
-    shorter = [
-        record
-        for record in sources.others
-        if record.run.experiment == experiment.name
-        and record.run.network == planned.network
-        and record.run.data == planned.data
-        and all(split.used == split.total for split in record.coverage.values())
-    ]
-    training = max((record.run.training for record in shorter), key=lambda training: training.epochs, default=None)
-    return [record for record in shorter if record.run.training == training]
+    planned = {run.key: run for run in experiment.runs([network])}
+    shorter = {}
+    for record in sorted(sources.others, key=lambda record: record.finished):
+        run, config = record.run, planned.get(record.run.key)
+        whole = all(split.used == split.total for split in record.coverage.values())
+        if not config or not whole or not usable(record):
+            continue
+        same = (run.network, run.data) == (config.network, config.data)
+        if same and run.training == config.training.model_copy(update={"epochs": run.training.epochs}):
+            shorter.setdefault(run.training.epochs, {})[run.key] = record
+    return list(shorter[max(shorter)].values()) if shorter else []
 
 
 def run_rows(records, sources):
