@@ -14,6 +14,7 @@ from tests.docs.pages import ROOT
         ("training", "training.md", 15),
         ("memory", "training.md", 3),
         ("deployment", "deploy.md", None),
+        ("formats", "deploy.md", 48),
         ("compression", "compression.md", 2),
     ],
 )
