@@ -1,10 +1,13 @@
+import errno
+import os
+
 import keras
 import numpy as np
 import pytest
 
-from compactnet.deploy import calibration_samples, export, exporting, load
+from compactnet.deploy import calibration_samples, converting, export, exporting, load
 from compactnet.deploy.exporting import converted_files
-from compactnet.errors import InputError
+from compactnet.errors import InputError, ResourceError
 from compactnet.networks import build
 from tests.deploy.networks import FOLDED, small, with_statistics
 
@@ -113,6 +116,16 @@ def test_an_old_file_is_replaced_only_by_a_good_one(tmp_path, samples, monkeypat
     for _ in range(2):
         export(small(), tmp_path / "folder", interchannel="slices")
     assert sorted(one.name for one in tmp_path.iterdir()) == ["folder", "model.tflite"]
+
+
+def test_a_full_disk_is_not_the_models_fault(tmp_path, monkeypatch):
+    def fill(*arguments):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setitem(converting._WRITE, "litert", fill)
+    with pytest.raises(ResourceError, match=r"No space left on device\. Free some space, or set TMPDIR"):
+        export(small(), tmp_path / "model.tflite", interchannel="slices")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_max_drop_bounds_the_loss_of_accuracy(tmp_path):

@@ -16,6 +16,7 @@ import numpy as np
 from compactnet.commands import suppress_stderr
 from compactnet.deploy.running import METADATA, METADATA_FILE, add_metadata_to_litert, reason_of
 from compactnet.errors import InputError
+from compactnet.files import DISK_ERRORS, storage_error
 from compactnet.layers import InterchannelPooling
 from compactnet.networks.keras_internals import frozen_function
 from compactnet.processes import has_vnni
@@ -65,6 +66,7 @@ def convert(model, form, format, precision, calibration, input_shape, folder):
 
     Raises:
         InputError: the converter refuses the model.
+        ResourceError: the disk of temporary files is full.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -75,6 +77,8 @@ def convert(model, form, format, precision, calibration, input_shape, folder):
     except InputError:
         raise
     except Exception as error:  # each converter has its own errors
+        if isinstance(error, OSError) and error.errno in DISK_ERRORS:
+            raise storage_error(folder, error, "Free some space, or set TMPDIR to another folder.") from error
         reason = reason_of(error)[:300]
         raise InputError(f"{model.name!r} cannot be converted to {format} in {precision}: {reason}") from error
 
