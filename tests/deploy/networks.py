@@ -2,7 +2,9 @@
 
 import keras
 import numpy as np
+import pytest
 
+from compactnet.deploy.converting import missing_converters
 from compactnet.layers import CompactConv2D
 from compactnet.networks.keras_internals import all_sublayers
 
@@ -16,6 +18,12 @@ FOLDED = [
     "channelnet_v1",
 ]
 """Networks of the slow tests; `benchmarks/formats.py` folds and exports the whole catalogue."""
+
+MISSING = sorted({module for format in ("litert", "onnx", "openvino") for module in missing_converters(format)})
+needs_runtimes = pytest.mark.skipif(
+    bool(MISSING), reason=f"{', '.join(MISSING)} not installed: pip install '.[runtimes]'"
+)
+"""Mark of tests that export files and run them."""
 
 
 def with_statistics(model, seed=0):

@@ -9,7 +9,9 @@ from compactnet.deploy import calibration_samples, converting, export, exporting
 from compactnet.deploy.exporting import converted_files
 from compactnet.errors import InputError, ResourceError
 from compactnet.networks import build
-from tests.deploy.networks import FOLDED, small, with_statistics
+from tests.deploy.networks import FOLDED, needs_runtimes, small, with_statistics
+
+pytestmark = needs_runtimes
 
 SUFFIXES = {"litert": ".tflite", "onnx": ".onnx", "openvino": ".xml", "saved_model": ""}
 

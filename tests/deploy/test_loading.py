@@ -11,7 +11,9 @@ from compactnet.deploy.preprocessing import from_json
 from compactnet.deploy.running import reason_of
 from compactnet.errors import InputError
 from tests.deploy.conftest import LABELS
-from tests.deploy.networks import small
+from tests.deploy.networks import needs_runtimes, small
+
+pytestmark = needs_runtimes
 
 FILES = ["small.tflite", "small.onnx", "small.xml", "small"]
 

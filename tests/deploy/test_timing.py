@@ -7,6 +7,7 @@ from compactnet.errors import InputError
 from compactnet.measure.speed_records import newest, read_speed_records, write_speed_record
 from compactnet.networks import Compact, MobileNetV1, NetworkSpec
 from compactnet.schema import Workload
+from tests.deploy.networks import needs_runtimes
 
 SPECS = {
     "separable": NetworkSpec(title="separable", skeleton=MobileNetV1(width=0.125), convolution={"kind": "separable"}),
@@ -22,6 +23,7 @@ def work(**fields):
     return Workload(**{"runtime": "litert", "input_shape": (32, 32, 1), "deployed": True, **fields})
 
 
+@needs_runtimes
 @pytest.mark.parametrize("precision", ["float32", pytest.param("int8", marks=pytest.mark.slow)])
 def test_exported_files_are_timed_in_turns(tmp_path, precision):
     record = time_deployed(SPECS, work(precision=precision), rounds=2, calls=3, stream=io.StringIO())
