@@ -152,6 +152,23 @@ def test_shorter_runs_are_of_the_same_training_and_count_once(ic, load, tmp_path
     assert longest_runs(ic, "vgg8", sources) == []
 
 
+def test_a_run_counts_in_every_experiment_that_plans_it(ic, load):
+    size = load("evidence/size-32-mobilenet-025")
+    of_size = [run_record(size, "mobilenet_v1_025", seed) for seed in (0, 1)]
+    members, others = sort(of_size, ic, size)
+    assert members["evidence-size-32-mobilenet-025"] == members["ic"] == of_size
+    assert others == []
+    # The experiment's own record comes first, whenever it finished.
+    own = run_record(ic, "mobilenet_v1_025", 1, finished="2019-01-01")
+    members, _ = sort([*of_size, own], ic, size)
+    assert sorted(record.run.experiment for record in members["ic"]) == ["evidence-size-32-mobilenet-025", "ic"]
+    assert {record.run.experiment for record in members["evidence-size-32-mobilenet-025"]} == {size.name}
+    # Another budget is another run.
+    members, others = sort([run_record(load("ic", "training.epochs=49"), "mobilenet_v1_025")], ic, size)
+    assert members["evidence-size-32-mobilenet-025"] == members["ic"] == []
+    assert len(others) == 1
+
+
 def test_runs_on_other_clips_are_no_repetitions(load):
     events = load("evidence/events")
     records = [
@@ -282,8 +299,8 @@ def test_runs_on_other_data_are_not_averaged(ic, tables_of, load):
 
 
 def test_a_run_of_an_unknown_experiment_is_not_compared_with_another(ic, tables_of, load):
-    folder = tables_of([run_record(load("ablations/grouping"), "compact_vgg_sum_c2")], [ic], ["table4"])
-    row = rows(folder / "reduced_budget.csv")["compact_vgg_sum_c2"]
+    folder = tables_of([run_record(load("ablations/grouping"), "compact_vgg_sum_c2_adjacent")], [ic], ["table4"])
+    row = rows(folder / "reduced_budget.csv")["compact_vgg_sum_c2_adjacent"]
     assert row["changed_from_the_config"] == "(its config is unknown)"
 
 

@@ -105,11 +105,16 @@ def sort_records(records, planned):
 
     Returns:
         ({experiment: its records}, the others). If a run has two records, from different backends or thread counts,
-        the one finished last is the experiment's; the other is dropped. Where no data are official, the data of the
-        record finished last are the experiment's, and records of other data are among the others.
+        the one finished last is the experiment's; the other is dropped. A run without a record has that of the same
+        run in another experiment, on official data. Where no data are official, the data of the record finished last
+        are the experiment's, and records of other data are among the others.
     """
     members, others = {run.experiment: {} for run in planned.values()}, []
     records = sorted(records, key=lambda record: record.finished)
+    shared = _shared(records, planned)
+    for record, run in shared:
+        members[run.experiment][run.key] = record
+    elsewhere = {id(record) for record, _ in shared}
     newest = {
         _place(record): record.fingerprint
         for record in records
@@ -118,9 +123,24 @@ def sort_records(records, planned):
     for record in records:
         if _follows(record, planned.get(record.run.key)) and _on_these_data(record, newest):
             members[record.run.experiment][record.run.key] = record
-        else:
+        elif id(record) not in elsewhere:
             others.append(record)
     return {name: list(by_key.values()) for name, by_key in members.items()}, others
+
+
+def _shared(records, planned):
+    """Return the pairs (record, planned run) of runs with the same protocol in another experiment, on official data."""
+    alike = {}
+    for run in planned.values():
+        if run.data.official_fingerprint:
+            alike.setdefault(run.key[1:], []).append(run)
+    return [
+        (record, run)
+        for record in records
+        if isinstance(record, RunRecord)
+        for run in alike.get(record.run.key[1:], ())
+        if run.experiment != record.run.experiment and _follows(record, run)
+    ]
 
 
 def _place(record):

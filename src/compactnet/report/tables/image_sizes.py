@@ -63,7 +63,12 @@ def image_sizes(sources: Sources):
         if experiment.data.source != "cifar10" or experiment.data.generated:
             continue
         for network in experiment.networks:
-            records = sources.records_of(experiment.name, network.name)
+            # A run that two experiments share has one row.
+            records = [
+                record
+                for record in sources.records_of(experiment.name, network.name)
+                if record.run.experiment == experiment.name
+            ]
             # The runs of experiments that were not made for this question answer it too.
             asked = sources.list_unstarted and experiment.name in EXPERIMENTS
             if network.name in published and (records or asked):
