@@ -32,7 +32,7 @@ def test_hours_are_those_of_the_arithmetic_or_of_the_steps(rows, repository):
     row = rows[experiment.name]
     of_run = 10 * flops * (3 * 50_000 + 10_000)
     assert row["petaflops"] == pytest.approx(2 * of_run / 1e15)
-    assert row["million_steps"] == 2 * 10 * math.ceil(50_000 / 32) / 1e6
+    assert row["thousand_steps"] == 2 * 10 * math.ceil(50_000 / 32) / 1e3
     assert row["hours"] == pytest.approx(2 * max(of_run / RATE, 10 * 1563 * 0.008) / 3600)
     # Large spectrograms are bound by arithmetic.
     assert rows["asc"]["hours"] > rows["asc"]["petaflops"] * 1e15 / RATE / 3600
@@ -40,7 +40,7 @@ def test_hours_are_those_of_the_arithmetic_or_of_the_steps(rows, repository):
 
 
 def test_only_samples_that_are_known_are_counted(rows):
-    assert rows["evidence-events"]["million_steps"] == 27 * 20 * math.ceil((873 + 888) / 32) / 1e6
+    assert rows["evidence-events"]["thousand_steps"] == 27 * 20 * math.ceil((873 + 888) / 32) / 1e3
     scenes = rows["evidence-scenes"]
     # Its data are a part of another data set; its records say how many clips they had.
     assert ("hours" in scenes) == bool(scenes["done"])

@@ -148,7 +148,8 @@ def test_shorter_runs_are_of_the_same_training_and_count_once(ic, load, tmp_path
         (3, 0, "2020-01-02"),
         (3, 1, "2020-01-01"),
     ]
-    assert [one.run.training.epochs for one in longest_runs(ic, "xvgg8", sources, lambda one: one is not found[0])]
+    usable = longest_runs(ic, "xvgg8", sources, lambda one: one is not found[0])
+    assert [(one.run.seed, one.finished) for one in usable] == [(0, "2020-01-01"), (1, "2020-01-01")]
     assert longest_runs(ic, "vgg8", sources) == []
 
 

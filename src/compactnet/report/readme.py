@@ -27,7 +27,7 @@ BUDGET_HEADINGS = {
     "data": "data",
     "runs": "runs",
     "done": "done here",
-    "million_steps": "million steps",
+    "thousand_steps": "thousand steps",
     "hours": "hours on a GPU",
 }
 

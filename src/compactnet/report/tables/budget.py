@@ -24,7 +24,7 @@ COLUMNS = (
     Column("runs", "runs", "d"),
     Column("done", "done here", "d"),
     Column("epochs", "epochs", "d"),
-    Column("million_steps", "million steps", ".2f"),
+    Column("thousand_steps", "thousand steps", ".0f"),
     Column("petaflops", "PFLOPs", ".1f"),
     Column("hours", "hours on a GPU", ".1f"),
 )
@@ -74,7 +74,7 @@ def _row(experiment, sources):
         steps, flops = steps + count, flops + of_run
         seconds += max(of_run / RATE, count * STEP_SECONDS)
     return row | {
-        "million_steps": steps / 1e6,
+        "thousand_steps": steps / 1e3,
         "petaflops": flops / 1e15,
         "hours": seconds / 3600,
     }
@@ -85,4 +85,4 @@ def _samples(fold, records):
     for record in records:
         if record.run.data == fold:
             return record.coverage["train"].used, record.coverage["test"].used
-    return None if getattr(fold, "subset", False) else fold.official_counts()
+    return fold.official_counts()

@@ -2,6 +2,7 @@
 
 from compactnet.checks import format_shape
 from compactnet.measure import CONVENTION
+from compactnet.measure.counts import CLASSES
 from compactnet.report import published
 from compactnet.report.columns import Column, Table
 from compactnet.report.sources import Sources
@@ -59,7 +60,8 @@ def _table(experiment, sources):
             row |= accuracy_row(records) | {"samples": samples_used(records), "minutes_a_run": minutes_per_run(records)}
         rows.append(row)
     note = (
-        f"Parameters and MFLOPs are counted with {format_shape(shape)} inputs by the convention *{CONVENTION}*. "
+        f"Parameters and MFLOPs are counted with {format_shape(shape)} inputs and {CLASSES} classes by the "
+        f"convention *{CONVENTION}*. "
         f"Accuracies are test accuracies of runs that follow the config, {experiment.training.epochs} epochs each; "
         "*done* counts these runs, of those planned. The table has no values of the paper."
     )

@@ -1,5 +1,6 @@
 """One row for each network of each experiment on real data, for programs that read the results."""
 
+from compactnet.measure.counts import CLASSES
 from compactnet.measure.speed_records import PAPER_WORK, newest
 from compactnet.report.columns import Column, Table
 from compactnet.report.comparison import CONFIDENCE, accuracy, combination
@@ -11,7 +12,8 @@ from compactnet.schema import hash_json
 NOTE = (
     "All experiments on real data, a row for each network; `results.csv` is for programs. Accuracies are test "
     "accuracies in percent after the last epoch, of runs that follow the config: mean, standard deviation and "
-    f"{100 * CONFIDENCE:.0f} % interval of the mean by Student. Parameters and FLOPs are counted at the task's inputs. "
+    f"{100 * CONFIDENCE:.0f} % interval of the mean by Student. Parameters and FLOPs are counted at the task's inputs, "
+    f"with {CLASSES} classes. "
     "Speed is that of the network of this name in Table I: samples per second with TensorFlow on one processor thread, "
     "at 128x512x1. The hash is the same as long as the records are."
 )
