@@ -47,7 +47,7 @@ def test_pairs_leave_out_what_both_share():
 
 
 def test_holm_adjusts_by_what_is_left():
-    assert holm([0.01, None, 0.04, 0.03]) == pytest.approx([0.03, None, 0.06, 0.06])
+    assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
     assert holm([0.5, 0.9]) == [1.0, 1.0]
     assert holm([]) == []
 
@@ -58,6 +58,14 @@ def test_holm_keeps_the_order_and_is_never_smaller(p_values):
     assert all(p <= of <= 1 for p, of in zip(p_values, adjusted, strict=True))
     by_p = sorted(range(len(p_values)), key=p_values.__getitem__)
     assert [adjusted[place] for place in by_p] == sorted(adjusted)
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=6), st.integers(0, 6))
+def test_a_test_still_to_be_made_makes_no_other_p_value_larger(p_values, known):
+    before = holm([*p_values[:known], *[None] * len(p_values[known:])])
+    after = holm(p_values)
+    assert all(p is None or of <= p for p, of in zip(before, after, strict=True))
+    assert before.count(None) == len(p_values[known:])
 
 
 def simulated(shift, runs, repetitions=4_000, spreads=(1.0, 1.0)):

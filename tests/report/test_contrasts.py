@@ -67,9 +67,9 @@ def test_verdicts_are_adjusted_for_the_number_of_contrasts(train, judge):
     assert row["difference"] == pytest.approx(5)
     assert row["low"] < 5 < row["high"]
     assert row["runs"] == "6 of 6, 3 of 3"
-    # Two have a p-value, and the other one is smaller.
-    assert row["p_adjusted"] == pytest.approx(row["p_value"])
-    assert rows["squeezed_c8"]["p_adjusted"] == pytest.approx(2 * rows["squeezed_c8"]["p_value"])
+    # Five are planned; two have a p-value, and the other one is smaller.
+    assert row["p_adjusted"] == pytest.approx(4 * row["p_value"])
+    assert rows["squeezed_c8"]["p_adjusted"] == pytest.approx(5 * rows["squeezed_c8"]["p_value"])
     assert rows["small_factor"]["runs"] == "0 of 6, 6 of 6"
 
 

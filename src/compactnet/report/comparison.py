@@ -137,12 +137,13 @@ def holm(p_values):
     If all that are at most 0.05 are called significant, the probability of one false call or more is at most 0.05.
 
     Args:
-        p_values: Numbers; None, where there is none, is not counted and stays None.
+        p_values: Numbers, or None for a test that is still to be made: it is counted, so that its result, whatever
+            it is, makes no other p-value larger.
     """
     known = sorted((p, place) for place, p in enumerate(p_values) if p is not None)
     adjusted, largest = [None] * len(p_values), 0.0
     for rank, (p, place) in enumerate(known):
-        largest = max(largest, min(1.0, (len(known) - rank) * p))
+        largest = max(largest, min(1.0, (len(p_values) - rank) * p))
         adjusted[place] = largest
     return adjusted
 

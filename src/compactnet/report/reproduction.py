@@ -54,10 +54,10 @@ def fill_reproduction(path, sources: Sources):
         note = "\n\n".join([*table.notes, *(_tally(table.rows, name) for name in verdicts)])
         fill_section(path, table.name, note, table.columns, table.rows)
     for table in (image_sizes(sources), budget(sources)):
-        fill_section(path, table.name, table.notes[0], table.columns, table.rows)
+        fill_section(path, table.name, "\n\n".join(table.notes), table.columns, table.rows)
     table = guidelines(sources)
     rows = [row for row in table.rows if row["family"] == "all" or "difference" in row]
-    fill_section(path, table.name, table.notes[0], select(table.columns, GUIDELINES), rows)
+    fill_section(path, table.name, "\n\n".join(table.notes), select(table.columns, GUIDELINES), rows)
 
 
 def _tally(rows, name):

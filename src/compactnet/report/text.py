@@ -42,7 +42,7 @@ def fill_section(path, name, note, columns, rows):
     Args:
         path: The page; one that does not exist or has no such lines stays as it is.
         name: Name of the place.
-        note: Paragraph above the table.
+        note: Text above the table.
         columns: The table's `Column`s.
         rows: Its rows.
 

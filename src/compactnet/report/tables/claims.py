@@ -10,16 +10,17 @@ from compactnet.report.tables.budget import command
 from compactnet.report.tables.contrasts import outcome
 from compactnet.report.tables.verdicts import NOT_ENOUGH, PROVISIONAL, STYLES, verdict_of_difference
 
-NOTE = (
+NOTES = (
     "Each claim is a difference of mean test accuracies in percentage points that is above 0 where the claim is true. "
     f"The paper's own figures are its means and standard deviations, of {PAPER_RUNS} runs each by our reading. Ours "
-    "are means over the last three epochs, of the experiment with most runs of the networks, the paper's own first. "
+    "are means over the last three epochs, of the experiment with most runs of the networks, the paper's own first.",
     f"A claim is *supported* or *contradicted* if the p-value is at most {1 - CONFIDENCE:.2f} after Holm's adjustment "
-    f"for all claims of the column, otherwise *undecided*. Intervals of {100 * CONFIDENCE:.0f} % are not adjusted. "
-    "*Detectable* is the difference that such runs find with a probability of 80 %. The command starts the runs that "
-    "decide the claim, or resumes them. The last claims are not the paper's in these words: they ask whether squeezing "
-    "channels beats having fewer. The paper's MobileNets are interpolated in the logarithm of their FLOPs. Ours have a "
-    "width of equal FLOPs, in the experiment that the command names; for four of these claims there is none."
+    "for all claims of the column, those without runs included, otherwise *undecided*. Intervals of "
+    f"{100 * CONFIDENCE:.0f} % are not adjusted. *Detectable* is the difference that such runs find with a probability "
+    "of 80 %. The command starts the runs that decide the claim, or resumes them.",
+    "The last claims are not the paper's in these words: they ask whether squeezing channels beats having fewer. The "
+    "paper's MobileNets are interpolated in the logarithm of their FLOPs. Ours have a width of equal FLOPs, in the "
+    "experiment that the command names; for four of these claims there is none.",
 )
 COLUMNS = (
     Column("section", "section"),
@@ -142,7 +143,7 @@ def claims(sources: Sources):
                 "records": [record for records in ours.records for record in records],
             }
         rows.append(row)
-    return Table("claims", "Claims: what the paper says of accuracies", (NOTE,), COLUMNS, rows)
+    return Table("claims", "Claims: what the paper says of accuracies", NOTES, COLUMNS, rows)
 
 
 @dataclass(frozen=True)

@@ -11,17 +11,18 @@ from compactnet.report.tables.verdicts import PROVISIONAL, SIGNIFICANT, STYLES, 
 LAST_EPOCHS = 3
 """Epochs at the end of a run whose mean test accuracy is compared: less noisy than the last one alone."""
 
-NOTE = (
+NOTES = (
     f"Each claim is a difference of mean test accuracies over the last {LAST_EPOCHS} epochs, in percentage points, "
     "and stands in the experiment's config since before its first run. It is *supported* if the difference is above "
     f"0, and *contradicted* if it is below, with a p-value of at most {SIGNIFICANT:.2f} by Welch's test after Holm's "
-    f"adjustment for all contrasts of the experiment; otherwise it is *undecided*. The {100 * CONFIDENCE:.0f} % "
-    "interval is not adjusted. *Detectable* is the difference that as many runs, spread as these are, would find "
-    f"with a probability of {100 * POWER:.0f} % before the adjustment (with three runs each, about 70 %): an "
-    "undecided contrast says nothing about smaller ones. Verdicts are *provisional* while planned runs are missing. "
+    "adjustment for all contrasts of the experiment, those without runs included; otherwise it is *undecided*. The "
+    f"{100 * CONFIDENCE:.0f} % interval is not adjusted. Verdicts are *provisional* while planned runs are missing.",
+    "*Detectable* is the difference that as many runs, spread as these are, would find with a probability of "
+    f"{100 * POWER:.0f} % before the adjustment (with three runs each, about 70 %): an undecided contrast says nothing "
+    "about smaller ones.",
     "Beside ours stands the same difference of the paper's accuracies, of longer runs on larger images or more "
     "recordings; where the paper has no network of a width, its MobileNets are interpolated in the logarithm of their "
-    "FLOPs."
+    "FLOPs.",
 )
 COLUMNS = (
     Column("experiment", "experiment"),
@@ -47,7 +48,7 @@ def contrasts(sources: Sources):
     for experiment in sources.experiments:
         if sources.list_unstarted or sources.members[experiment.name]:
             rows += _rows(experiment, sources)
-    return Table("contrasts", "Contrasts: what the experiments were made to decide", (NOTE,), COLUMNS, rows)
+    return Table("contrasts", "Contrasts: what the experiments were made to decide", NOTES, COLUMNS, rows)
 
 
 def outcome(record):

@@ -33,20 +33,22 @@ def _percent(share):
     return f"{100 * share:.0f} %"
 
 
-NOTE = (
+NOTES = (
     "The guidelines of the paper's Sec. V-D as hypotheses, tested on the paper's own accuracies (its means and "
     f"standard deviations, of {PAPER_RUNS} runs each by our reading) and on our runs. A row is a contrast of mean "
     "accuracies in percentage points, averaged over the compact factors for which all runs exist, with its "
-    "confidence interval by Welch. G1 is a test of equivalence: it is *supported* if the 90 % interval lies within "
-    f"{MARGIN:g} percentage points of zero, which is two one-sided tests at 5 %, and *contradicted* if the interval "
-    "lies outside; runs of average and sum with the same seed start from the same weights and are compared in pairs. "
-    f"The first half of G2 is supported if the interval lies above {-MARGIN:g}, and contradicted if it lies below "
-    "zero otherwise. The others are supported if the interval excludes zero in the direction that the guideline "
-    "says, and contradicted if it does in the other. All else is *undecided*. For *all* families, the average "
-    "decides, but a guideline is supported only if each family supports it by itself. The effect size is the "
-    "contrast in standard deviations of a run. *Detectable* is the difference that as many runs would find with a "
-    f"probability of {100 * POWER:.0f} %. A mean needs two runs. Verdicts are *provisional* while planned runs are "
-    "missing. Experiments on several folds are left out, because their runs differ by fold as well."
+    "confidence interval by Welch.",
+    f"G1 is a test of equivalence: it is *supported* if the 90 % interval lies within {MARGIN:g} percentage points of "
+    "zero, which is two one-sided tests at 5 %, and *contradicted* if the interval lies outside; runs of average and "
+    "sum with the same seed start from the same weights and are compared in pairs. The first half of G2 is supported "
+    f"if the interval lies above {-MARGIN:g}, and contradicted if it lies below zero otherwise. The others are "
+    "supported if the interval excludes zero in the direction that the guideline says, and contradicted if it does in "
+    "the other. All else is *undecided*. For *all* families, the average decides, but a guideline is supported only "
+    "if each family supports it by itself.",
+    "The effect size is the contrast in standard deviations of a run. *Detectable* is the difference that as many "
+    f"runs would find with a probability of {100 * POWER:.0f} %. A mean needs two runs. Verdicts are *provisional* "
+    "while planned runs are missing. Experiments on several folds are left out, because their runs differ by fold as "
+    "well.",
 )
 
 COLUMNS = (
@@ -194,7 +196,7 @@ def guidelines(sources: Sources):
     for hypothesis in HYPOTHESES:
         for evidence in (*_published(hypothesis, sources), *_experiments(hypothesis, sources)):
             rows += _rows(hypothesis, evidence)
-    return Table("guidelines", "Guidelines: the paper's G1 to G3 tested", (NOTE,), COLUMNS, rows)
+    return Table("guidelines", "Guidelines: the paper's G1 to G3 tested", NOTES, COLUMNS, rows)
 
 
 def _published(hypothesis, sources):

@@ -30,15 +30,15 @@ NOT_REJECTED = "not rejected"
 IMPROVING = "still improving"
 STYLES = {REJECTED: "apart", NOT_REJECTED: "same", IMPROVING: "unknown", NOT_ENOUGH: "unknown"}
 
-NOTE = (
+NOTES = (
     "Which size did the paper's images have? Its FLOPs are those of 224x224, its text names 32x32. A size is "
     f"*{REJECTED}* for a network where the best epoch of all its runs stays {MARGIN:g} points below the printed mean, "
     "although the run that has it no longer improves: its best accuracy rises by at most "
-    f"{IMPROVEMENT:g} points in the last third of its epochs. The rule was written before a run had finished. The "
-    "best epoch is chosen by the test accuracy, which favours the size. One network that is rejected is enough to "
+    f"{IMPROVEMENT:g} points in the last third of its epochs. The rule was written before a run had finished.",
+    "The best epoch is chosen by the test accuracy, which favours the size. One network that is rejected is enough to "
     f"doubt a size, but {MARGIN:g} points are little where the paper's own runs spread widely: its standard deviation "
     "stands beside. A size is rejected for the training of the config, without augmentation or another learning rate. "
-    "Verdicts are *provisional* while planned runs are missing."
+    "Verdicts are *provisional* while planned runs are missing.",
 )
 COLUMNS = (
     Column("size", "size"),
@@ -74,7 +74,7 @@ def image_sizes(sources: Sources):
             if network.name in published and (records or asked):
                 rows.append(_row(experiment, network, records, published[network.name]))
     rows.sort(key=lambda row: row["pixels"])
-    return Table("image_sizes", "Sizes of images: which ones our runs rule out", (NOTE,), COLUMNS, rows)
+    return Table("image_sizes", "Sizes of images: which ones our runs rule out", NOTES, COLUMNS, rows)
 
 
 def gain(record):

@@ -38,9 +38,9 @@ def paired(sources: Sources):
     """Return a row for each contrast of two networks that have runs with predictions."""
     rows = []
     for experiment in sources.experiments:
-        found = [row for contrast in experiment.contrasts if (row := _row(contrast, experiment, sources))]
-        for row, p in zip(found, holm([row["p_value"] for row in found]), strict=True):
-            rows.append(row | {"p_adjusted": p})
+        found = [_row(contrast, experiment, sources) for contrast in experiment.contrasts]
+        adjusted = holm([row and row["p_value"] for row in found])
+        rows += [row | {"p_adjusted": p} for row, p in zip(found, adjusted, strict=True) if row]
     return Table("paired", "Pairs of trained networks, sample by sample", (NOTE,), COLUMNS, rows)
 
 
