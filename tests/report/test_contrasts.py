@@ -6,6 +6,8 @@ import pytest
 from compactnet.experiments.config import load_experiment
 from compactnet.measure.counts import CountCache
 from compactnet.report.comparison import Sample, combination
+from compactnet.report.figures.contrasts import COLOURS, PAPER, figure_contrasts
+from compactnet.report.figures.learning_curves import figure_learning_curves
 from compactnet.report.published import interpolation, published_accuracies
 from compactnet.report.sources import read_sources
 from compactnet.report.tables.contrasts import contrasts, outcome
@@ -21,15 +23,17 @@ def evidence(repository):
 
 
 @pytest.fixture
-def judge(tmp_path, evidence, repository):
+def read(tmp_path, evidence, repository):
+    """Return the `Sources` of the runs in `tmp_path`."""
+    counts = CountCache(repository / "results" / "complexity.csv")
+    published = repository / "results" / "paper"
+    return lambda: read_sources(tmp_path, [evidence], published, counts, list_unstarted=True)
+
+
+@pytest.fixture
+def judge(read):
     """Return {contrast: row} of the runs in `tmp_path`."""
-
-    def judge_them():
-        counts = CountCache(repository / "results" / "complexity.csv")
-        sources = read_sources(tmp_path, [evidence], repository / "results" / "paper", counts, list_unstarted=True)
-        return {row["contrast"]: row for row in contrasts(sources).rows}
-
-    return judge_them
+    return lambda: {row["contrast"]: row for row in contrasts(read()).rows}
 
 
 @pytest.fixture
@@ -103,3 +107,33 @@ def test_interpolation_is_linear_in_the_logarithm():
     assert np.isclose([weight for weight, _ in interpolation(1000, points)], [0, 1]).all()
     assert interpolation(50, points) is None
     assert interpolation(1001, points) is None
+
+
+def test_figures_show_the_contrasts_and_curves_that_have_runs(train, read):
+    assert figure_contrasts(read()) is None
+    assert figure_learning_curves(read()) is None
+    train(SUM, 0.60)
+    train(PLAIN, 0.80)
+    train(MAX, 0.55, seeds=1)
+    (panel,) = figure_contrasts(read()).axes
+    # Of the paper, the first two differences are printed or interpolated.
+    drawn = [(line.get_color(), len(line.get_xdata())) for line in panel.lines[:-1]]
+    assert drawn == [
+        (COLOURS["contradicted"], 2),
+        (COLOURS["contradicted"], 1),
+        (PAPER, 2),
+        (PAPER, 1),
+        (COLOURS["not enough runs"], 1),
+        (PAPER, 2),
+        (PAPER, 1),
+    ]
+    assert panel.lines[1].get_xdata() == pytest.approx(-20)
+    first, second = (label.get_text().splitlines()[-1] for label in panel.get_yticklabels())
+    assert (first, second) == ("contradicted; runs: 6 of 6, 6 of 6", "not enough runs; runs: 6 of 6, 1 of 3")
+    (panel,) = figure_learning_curves(read()).axes
+    assert [text.get_text() for text in panel.get_legend().get_texts()] == [
+        "MobileNet-like CompactNet-S (C=8) (n=6)",
+        "0.397 MobileNet v1 (n=6)",
+        "MobileNet-like CompactNet-M (C=8) (n=1)",
+    ]
+    assert panel.lines[0].get_ydata() == pytest.approx([10, 59, 60, 61])

@@ -90,10 +90,10 @@ def body_rows(text, name):
 def test_complete_records_fill_every_cell_and_every_figure_of_the_paper(whole):
     text = (whole / "report.html").read_text()
     assert f"<title>{TITLE}</title>" in text
-    for name in FIGURES.keys() - {"rivals"}:
+    for name in FIGURES.keys() - {"contrasts", "learning_curves", "rivals"}:
         assert (whole / f"{name}.png").read_bytes().startswith(b"\x89PNG")
         assert f'<figure id="{name}">' in text
-    assert "Missing: rivals." in text
+    assert "Missing: contrasts, learning_curves, rivals." in text
     assert "No run follows" not in text
     for name, experiments in PAPER_TABLES.items():
         sections = body_rows(text, name)[-len(experiments) :]
@@ -155,7 +155,7 @@ def test_without_records_the_page_says_so(tmp_path, write_everything):
     write_everything(tmp_path)
     text = (tmp_path / "report.html").read_text()
     assert "No run follows its config yet" in text
-    assert "Missing: figure3, figure4, figure5, figure6, figure7, rivals." in text
+    assert "Missing: figure3, figure4, figure5, figure6, figure7, contrasts, learning_curves, rivals." in text
     assert "popovertarget" not in text
     assert "not enough runs" in text
     assert body_rows(text, "table3")[0][0][0] == "VGG-8"
@@ -183,6 +183,17 @@ def test_failed_runs_are_listed(tmp_path, images, page_of):
     assert text.count("ic, vgg8 seed 3: FloatingPointError: made up (2 attempts") == 1
     assert "0 of 5, 2 failed" in text
     assert "115 of 120" in text
+
+
+def test_a_cell_that_compares_networks_opens_the_runs_of_both(tmp_path, experiments, page_of):
+    evidence = [experiment for experiment in experiments if experiment.name == "evidence-mobilenet"]
+    networks = ("compact_mobilenet_sum_c8", "mobilenet_v1_0397")
+    fill_results(tmp_path, evidence, keep=lambda run: run.network.name in networks)
+    text = page_of(tmp_path)
+    (title,) = re.findall("<h3>(.*; .*), experiment evidence-mobilenet</h3>", text)
+    assert title == "MobileNet-like CompactNet-S (C=8); 0.397 MobileNet v1"
+    assert text.count("<h4>Seed 5, 0.397 MobileNet v1: ") == 1
+    assert text.count("<h4>Seed 5: ") == len(networks)
 
 
 def test_what_records_contain_is_text_and_no_code(tmp_path, images, page_of):

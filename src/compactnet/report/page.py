@@ -150,22 +150,23 @@ def _emphasize(note):
 
 
 def _runs_popover(records):
-    run = records[0].run
+    # A cell that compares networks has the runs of all of them.
+    networks = list(dict.fromkeys(record.run.network.title for record in records))
     # What differs between the runs is not of their config.
-    fields = [dict(flatten({**record.run.budget, "seed": None})) for record in records]
-    shared = [(name, value) for name, value in fields[0].items() if all(one[name] == value for one in fields)]
+    fields = [list(flatten({**record.run.budget, "seed": None})) for record in records]
+    shared = [field for field in fields[0] if all(field in one for one in fields)]
     return {
-        "title": f"{run.network.title}, experiment {run.experiment}",
-        "runs": [_run(record) for record in records],
+        "title": f"{'; '.join(networks)}, experiment {records[0].run.experiment}",
+        "runs": [_run(record, record.run.network.title if len(networks) > 1 else "") for record in records],
         "config": [(name, value) for name, value in shared if name != "seed"],
         "environments": _environments(records),
     }
 
 
-def _run(record):
+def _run(record, network):
     last, best = 100 * record.last.test_accuracy, 100 * record.best.test_accuracy
     return {
-        "title": ", ".join(filter(None, [f"Seed {record.run.seed}", record.run.data.fold_name])),
+        "title": ", ".join(filter(None, [f"Seed {record.run.seed}", network, record.run.data.fold_name])),
         "last": f"{last:.2f}",
         "best": f"{best:.2f} % (epoch {record.best.epoch})",
         "minutes": f"{record.duration_seconds / 60:.1f}",

@@ -1,11 +1,13 @@
-"""The paper's figures, and one of ours, from records, as reproducible PNG and SVG files."""
+"""The paper's figures, and ours, from records, as reproducible PNG and SVG files."""
 
 from pathlib import Path
 from types import MappingProxyType
 
 from compactnet.files import remove
 from compactnet.report.figures.accuracy import figure3, figure7
+from compactnet.report.figures.contrasts import figure_contrasts
 from compactnet.report.figures.feature_maps import figure6
+from compactnet.report.figures.learning_curves import figure_learning_curves
 from compactnet.report.figures.rivals import figure_rivals
 from compactnet.report.figures.speed import figure4, figure5
 from compactnet.report.figures.style import ENDINGS, save
@@ -17,6 +19,8 @@ FIGURES = MappingProxyType(
         "figure5": figure5,
         "figure6": figure6,
         "figure7": figure7,
+        "contrasts": figure_contrasts,
+        "learning_curves": figure_learning_curves,
         "rivals": figure_rivals,
     }
 )
@@ -33,6 +37,10 @@ CAPTIONS = MappingProxyType(
         "the one network that the figure names, so the average is half the sum by construction.",
         "figure7": "Fig. 7: accuracy against the compact factor C for the three operations. Hollow points are the "
         "paper's.",
+        "contrasts": "The comparisons that experiments were made for: differences of mean test accuracy with their "
+        "95 % intervals. A claim says that its difference is above 0; its verdict is adjusted for the number of "
+        "contrasts, the interval is not. Hollow points are the paper's, of longer runs.",
+        "learning_curves": "Test accuracy by epoch in the experiments with contrasts, as mean and range of the runs.",
         "rivals": "Kinds of convolution at equal FLOPs: accuracy, as mean and standard deviation over the runs, "
         "against the time of one sample on one thread. Orange: the paper's; blue: controls and plain convolutions; "
         "grey: other papers'. The dashed line joins the networks that no other beats in both.",
