@@ -4,6 +4,7 @@ from compactnet.report.columns import select
 from compactnet.report.published import PUBLISHED_TASKS
 from compactnet.report.sources import Sources
 from compactnet.report.tables.budget import budget, command
+from compactnet.report.tables.contrasts import contrasts
 from compactnet.report.tables.table1 import table1
 from compactnet.report.text import fill_section
 
@@ -21,6 +22,21 @@ HEADINGS = {
     "cpu_ratio_published": "times as fast, paper",
 }
 
+CONTRASTS_NOTE = (
+    "Differences of mean test accuracy in percentage points with their 95 % intervals, after few epochs on CIFAR-10 at "
+    "32x32, or on few recordings. Verdicts are adjusted for the number of claims of an experiment. The paper trained "
+    "longer and, by its FLOPs, on larger images."
+)
+CONTRASTS_HEADINGS = {
+    "experiment": "experiment",
+    "claim": "claim",
+    "difference": "difference",
+    "low": "from",
+    "high": "to",
+    "verdict": "verdict",
+    "runs": "runs",
+    "paper_difference": "paper",
+}
 
 BUDGET_HEADINGS = {
     "command": "command",
@@ -33,9 +49,12 @@ BUDGET_HEADINGS = {
 
 
 def fill_readme(path, sources: Sources):
-    """Write the main columns of Table I, and what the paper's experiments cost, into the project's README."""
+    """Write the main columns of Table I, the contrasts that have runs, and what the paper's experiments cost."""
     table = table1(sources)
     fill_section(path, table.name, NOTE, select(table.columns, HEADINGS), table.rows)
+    compared = contrasts(sources)
+    rows = [row for row in compared.rows if "difference" in row]
+    fill_section(path, compared.name, CONTRASTS_NOTE, select(compared.columns, CONTRASTS_HEADINGS), rows)
     costs = budget(sources)
     rows = [row for row in costs.rows if row["command"] in [command(task, task) for task in PUBLISHED_TASKS]]
     fill_section(path, costs.name, costs.notes[0], select(costs.columns, BUDGET_HEADINGS), rows)
