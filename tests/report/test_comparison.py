@@ -48,6 +48,7 @@ def test_pairs_leave_out_what_both_share():
 
 def test_holm_adjusts_by_what_is_left():
     assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
+    assert holm([0.01, None, 0.04, 0.03]) == pytest.approx([0.04, None, 0.09, 0.09])
     assert holm([0.5, 0.9]) == [1.0, 1.0]
     assert holm([]) == []
 

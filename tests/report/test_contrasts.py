@@ -116,7 +116,6 @@ def test_figures_show_the_contrasts_and_curves_that_have_runs(train, read):
     train(PLAIN, 0.80)
     train(MAX, 0.55, seeds=1)
     (panel,) = figure_contrasts(read()).axes
-    # Of the paper, the first two differences are printed or interpolated.
     drawn = [(line.get_color(), len(line.get_xdata())) for line in panel.lines[:-1]]
     assert drawn == [
         (COLOURS["contradicted"], 2),

@@ -50,11 +50,14 @@ def fill_reproduction(path, sources: Sources):
     by_network = {row["network"]: row for row in (*table2(sources).rows, *speeds.rows)}
     rows = [row for row in by_network.values() if row["flops_ratio"] != 1]
     fill_section(path, "speed", SPEED_NOTE, select((model, *speeds.columns), SPEEDS), rows)
-    for table, verdicts in ((claims(sources), ("paper_verdict", "verdict")), (contrasts(sources), ("verdict",))):
+    for table, verdicts in (
+        (claims(sources), ("paper_verdict", "verdict")),
+        (contrasts(sources), ("verdict",)),
+        (image_sizes(sources), ()),
+        (budget(sources), ()),
+    ):
         note = "\n\n".join([*table.notes, *(_tally(table.rows, name) for name in verdicts)])
         fill_section(path, table.name, note, table.columns, table.rows)
-    for table in (image_sizes(sources), budget(sources)):
-        fill_section(path, table.name, "\n\n".join(table.notes), table.columns, table.rows)
     table = guidelines(sources)
     rows = [row for row in table.rows if row["family"] == "all" or "difference" in row]
     fill_section(path, table.name, "\n\n".join(table.notes), select(table.columns, GUIDELINES), rows)
