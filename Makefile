@@ -20,7 +20,10 @@ INSTALL = $(RUN) -m pip install --quiet --disable-pip-version-check
 # On another backend TensorFlow, a declared dependency, is left out.
 OTHERS = $(shell sed -n '/^install_requires/,/^$$/s/^ *\(.*>=.*\)/"\1"/p' setup.cfg | grep -v tensorflow)
 INSTALLED = $(or $(KERAS_BACKEND),tensorflow)
-BACKEND = $(if $(filter torch,$(INSTALLED)),'torch<2.14',$(INSTALLED))
+# With an NVIDIA driver, TensorFlow and JAX come with the libraries of CUDA.
+GPU = $(shell command -v nvidia-smi || true)
+JAX = $(if $(GPU),'jax[cuda12]',jax)
+BACKEND = $(if $(filter torch,$(INSTALLED)),'torch<2.14',$(if $(filter jax,$(INSTALLED)),$(JAX),$(INSTALLED)))
 # Libraries report their start-up there; what matters comes through Python.
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
@@ -41,7 +44,7 @@ $(VENV)/installed: setup.cfg pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; (3, 11) <= v < (3, 14) or sys.exit("error: Python 3.11, 3.12 or 3.13 is needed, this is %d.%d. Name one with PYTHON=python3.12" % v)'
 	$(PYTHON) -m venv $(VENV)
 	$(if $(filter tensorflow,$(INSTALLED)),,$(INSTALL) $(BACKEND) $(OTHERS))
-	$(INSTALL) $(if $(filter tensorflow,$(INSTALLED)),,--no-deps) --editable .
+	$(INSTALL) $(if $(filter tensorflow,$(INSTALLED)),$(if $(GPU),'tensorflow[and-cuda]'),--no-deps) --editable .
 	@touch $@
 
 $(VENV)/installed-development: $(VENV)/installed

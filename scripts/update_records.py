@@ -19,9 +19,19 @@ def main():
     updated = 0
     for kind in ("records", "failures"):
         for path in sorted((options.results / kind).rglob("*.json")):
-            updated += _update(path)
-    updated += _update_feature_maps(options.results / "records")
+            updated += _checked(_update, path)
+    updated += _checked(_update_feature_maps, options.results / "records")
     print(f"{updated} files updated.")
+
+
+def _checked(update, path):
+    from compactnet.errors import InputError
+
+    try:
+        return update(path)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        reason = f"{type(error).__name__}: {error}".splitlines()[0]
+        raise InputError(f"{path} is not a record of format 1 ({reason}). Move it away and run this again.") from error
 
 
 def _update(path):

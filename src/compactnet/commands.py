@@ -121,7 +121,10 @@ def parse_experiment_options(parser):
         "--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides", help="override a key of the config"
     )
     parser.add_argument(
-        "--workers", type=int, metavar="N", help="runs trained at once (default: 1; on Slurm as many as it allows)"
+        "--workers",
+        type=int,
+        metavar="N",
+        help="runs trained at once (default: what is fastest here; on Slurm as many as it allows)",
     )
     options = parser.parse_args()
     if options.workers is not None and options.workers < 1:

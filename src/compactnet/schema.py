@@ -223,6 +223,7 @@ class Experiment(StrictModel):
     Attributes:
         name: Name of the experiment; its records are in a folder of this name.
         table: The paper's table that it reproduces, or None for an ablation.
+        note: What a reader of its tables must know, such as which recordings were used.
         data: The section of the data set that its `source` names.
         networks: The networks, see `Network`.
         skeletons: Fields changed in every network with a skeleton, by the skeleton's kind: `{vgg8: {padding: same}}`.
@@ -240,6 +241,7 @@ class Experiment(StrictModel):
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9_-]+$")]
     table: Literal["table3", "table4"] | None = None
+    note: str = ""
     data: AnySection
     networks: Annotated[tuple[Network, ...], Field(min_length=1)]
     skeletons: dict[str, dict[str, Any]] = Field(default_factory=dict)

@@ -123,6 +123,7 @@ COVERAGE = {
     "KERAS_BACKEND=torch make reproduce-sample RESULTS=runs/torch": InCi(
         ("KERAS_BACKEND=torch make reproduce-sample RESULTS=runs/torch",)
     ),
+    "KERAS_BACKEND=jax make reproduce-ic VENV=.venv-jax WORKERS=4": Here(IMAGES, printed="2 runs trained", needs="jax"),
     'KERAS_BACKEND=jax make reproduce-ic VENV=.venv-jax WORKERS=4 ARGS="--set training.precision=mixed_bfloat16"': Here(
         IMAGES, printed="2 runs trained", needs="jax"
     ),
@@ -229,6 +230,18 @@ def test_every_command_is_covered_and_none_is_listed_in_vain():
     unknown = {command: page_name(page) for command, page in commands().items() if command not in COVERAGE}
     assert not unknown, f"not in COVERAGE: {unknown}"
     assert not set(COVERAGE) - set(commands())
+
+
+@pytest.mark.parametrize(
+    ("backend", "package"), [("tensorflow", "tensorflow[and-cuda]"), ("jax", "jax[cuda12]"), ("torch", "torch<2.14")]
+)
+def test_a_new_environment_can_use_an_nvidia_gpu(tmp_path, backend, package):
+    driver = tmp_path / "nvidia-smi"
+    driver.write_text("#!/bin/sh\n")
+    driver.chmod(0o755)
+    new = tmp_path / "new"
+    command = f"PATH={tmp_path}:$PATH KERAS_BACKEND={backend} make -n {new}/installed"
+    assert f"'{package}'" in shell(command, new, variables={})
 
 
 @pytest.mark.parametrize(("command", "how"), covered(InCi))

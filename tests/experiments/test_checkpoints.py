@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -83,6 +84,21 @@ def test_the_last_two_are_kept_and_clear_removes_all(tmp_path):
     checkpoints.clear()
     assert not (tmp_path / "run").exists()
     checkpoints.clear()  # once more does no harm
+
+
+def test_another_process_may_clear_at_the_same_time(tmp_path, monkeypatch):
+    folder = tmp_path / "run"
+    checkpoints = Checkpoints(folder, "protocol")
+    checkpoints.save(small_model(0), HISTORY[:1], [])
+    rmdir = Path.rmdir
+
+    def twice(path):
+        rmdir(path)
+        rmdir(path)
+
+    monkeypatch.setattr(Path, "rmdir", twice)
+    checkpoints.clear()
+    assert not folder.exists()
 
 
 @pytest.mark.parametrize("damage", ["truncated", "flipped", "emptied", "foreign", "another network"])

@@ -16,8 +16,11 @@ def test_counts_are_kept_and_counted_again_on_request(tmp_path, repository):
     assert CountCache(path).get("mobilenet_v1_025", spec, shape).params == 123
     counts = CountCache(path, recount=True)
     assert counts.get("mobilenet_v1_025", spec, shape).params == 220_970
+    # 256 weights and a bias for each class more.
+    assert counts.get("mobilenet_v1_025", spec, shape, classes=15).params == 220_970 + 5 * 257
     counts.save()
-    assert CountCache(path).get("mobilenet_v1_025", spec, shape).params == 220_970
+    for classes, params in ((10, 220_970), (15, 222_255)):
+        assert CountCache(path).get("mobilenet_v1_025", spec, shape, classes).params == params
     path.write_text("network,input\na,b\n")
     with pytest.raises(InputError, match="not a table of counts"):
         CountCache(path)

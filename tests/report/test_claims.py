@@ -37,9 +37,11 @@ def test_claims_name_networks_of_the_catalogue_and_contrasts_that_exist(reposito
         assert claim.contrast is None or claim.contrast in known
 
 
-def test_the_papers_figures_support_three_claims(sources_of):
-    rows = claims(sources_of([])).rows
+def test_the_papers_figures_support_four_claims(sources_of):
+    table = claims(sources_of([]))
+    rows = table.rows
     assert {row["claim"] for row in rows if row["paper_verdict"] == "supported"} == {
+        "CompactNets surpass ResNet by a large margin",
         "XVGG-8 has 1.06 more than CompactNet-S (C=2)",
         "MobileNet v1 has 1.2 more than CompactNet-S (C=2)",
         "CompactNet-S (C=2) beats a MobileNet v1 of equal FLOPs",
@@ -50,6 +52,12 @@ def test_the_papers_figures_support_three_claims(sources_of):
         row = by_claim[f"CompactNet-S (C={factor}) beats a MobileNet v1 of equal FLOPs", "images"]
         assert row["paper_difference"] == pytest.approx(gain, abs=0.01)
     assert {row["verdict"] for row in rows} == {"not enough runs"}
+    # The claims and our questions are adjusted by themselves, and the note says what that changes.
+    first, questions = [row["paper_p_adjusted"] for row in rows[:10]], [row["paper_p_adjusted"] for row in rows[10:]]
+    assert {row["section"] for row in rows[10:]} == {"ours"}
+    assert sorted(first)[2] == pytest.approx(8 * 0.00392, abs=0.001)
+    assert sum(p <= 0.05 for p in questions) == 1
+    assert "CompactNets surpass ResNet by a large margin (acoustic scenes): undecided (p 0.051)" in table.notes[-1]
 
 
 def test_our_runs_stand_beside(tmp_path, ic, sources_of):
@@ -75,6 +83,28 @@ def test_of_as_many_runs_those_of_the_papers_experiment_decide(tmp_path, ic, rep
     assert row["experiment"] == "ic"
 
 
+def test_shorter_runs_however_many_never_stand_in_for_the_papers(tmp_path, ic, repository, sources_of):
+    evidence = load_experiment(repository / "configs" / "evidence" / "vgg.yaml")
+
+    def judge():
+        rows = claims(sources_of([evidence, ic])).rows
+        return next(row for row in rows if row["claim"].startswith("XVGG-8 has 1.06"))
+
+    def train(experiment, seeds, apart):
+        for network, accuracy in (("xvgg8", 0.5 + apart), ("compact_vgg_sum_c2", 0.5)):
+            for seed in range(seeds):
+                record = run_record(experiment, network, seed, last=accuracy + seed / 1000)
+                write(tmp_path / "records" / experiment.name / f"{network}-{seed}.json", record)
+
+    train(evidence, seeds=3, apart=-0.05)
+    # All planned runs are done, but not those of the paper's experiment.
+    row = judge()
+    assert (row["experiment"], row["epochs"], row["verdict"]) == ("evidence-vgg", 10, "provisional: contradicted")
+    train(ic, seeds=2, apart=0.05)
+    row = judge()
+    assert (row["experiment"], row["runs"], row["verdict"]) == ("ic", "2 + 2", "provisional: supported")
+
+
 def test_results_have_a_row_for_each_network(tmp_path, ic, sources_of):
     for seed in range(2):
         write(tmp_path / "records" / f"{seed}.json", run_record(ic, "xvgg8", seed, last=0.6 + seed / 100))
@@ -87,6 +117,15 @@ def test_results_have_a_row_for_each_network(tmp_path, ic, sources_of):
     write(tmp_path / "records" / "1.json", run_record(ic, "xvgg8", 1, last=0.62))
     assert results(sources_of([ic], False)).rows[0]["records_sha256"] != before
     assert len(results(sources_of([ic], False)).rows) == 1
+
+
+def test_runs_on_several_folds_have_no_interval(tmp_path, repository, sources_of):
+    folds = load_experiment(repository / "configs" / "sed-10fold.yaml")
+    for fold in (1, 2, 3):
+        record = run_record(folds, "xvgg8", fold=f"fold{fold}", last=0.5 + fold / 100)
+        write(tmp_path / "records" / f"{fold}.json", record)
+    row = next(row for row in results(sources_of([folds])).rows if row["network"] == "xvgg8")
+    assert (row["accuracy_percent"], row["runs"], row["low"]) == (pytest.approx(52), 3, None)
 
 
 def test_the_committed_page_is_what_the_committed_records_give(tmp_path, repository):

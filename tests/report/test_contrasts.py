@@ -5,13 +5,14 @@ import pytest
 
 from compactnet.experiments.config import load_experiment
 from compactnet.measure.counts import CountCache
+from compactnet.networks import CATALOGUE
 from compactnet.report.comparison import Sample, combination
 from compactnet.report.figures.contrasts import COLOURS, PAPER, figure_contrasts
 from compactnet.report.figures.learning_curves import figure_learning_curves
-from compactnet.report.published import interpolation, published_accuracies
+from compactnet.report.published import INTERPOLATED, interpolation, published_accuracies, published_terms
 from compactnet.report.sources import read_sources
 from compactnet.report.tables.contrasts import contrasts, outcome
-from compactnet.schema import Epoch
+from compactnet.schema import Epoch, Network
 from tests.report.factories import planned_run, trained_record, write
 
 SUM, PLAIN, MAX = "compact_mobilenet_sum_c8", "mobilenet_v1_0397", "compact_mobilenet_max_c8"
@@ -98,6 +99,28 @@ def test_the_papers_difference_stands_beside(repository, judge):
     plain = paper[SUM].mean - rows["squeezed_c8"]["paper_difference"]
     assert 66.92 < plain < 73.36
     assert "paper_difference" not in rows["sum_over_first"]
+
+
+def test_a_width_that_the_paper_has_gets_its_printed_accuracy(repository):
+    folder = repository / "results" / "paper"
+    counts = CountCache(repository / "results" / "complexity.csv")
+    for task in ("sed", "ic"):
+        data = load_experiment(repository / "configs" / f"{task}.yaml").data
+        for name, accuracy in published_accuracies(folder, "table4", task).items():
+            if name in INTERPOLATED:
+                network = Network(name="another_name", **dict(CATALOGUE[name]))
+                terms = published_terms(folder, counts, data, network)
+                assert sum(weight * of.mean for weight, of in terms) == pytest.approx(accuracy.mean)
+
+
+def test_the_last_epoch_alone_stands_beside(train, judge):
+    for network, accuracy in ((SUM, 0.60), (MAX, 0.50)):
+        train(network, accuracy, seeds=3)
+    row = judge()["sum_over_max"]
+    # Its accuracies are 0.01 above the mean of the three last epochs in each run.
+    assert row["last_epoch_difference"] == pytest.approx(row["difference"])
+    assert row["last_epoch_verdict"] == "provisional: supported"
+    assert judge()["squeezed_c4"].get("last_epoch_verdict") is None
 
 
 def test_interpolation_is_linear_in_the_logarithm():

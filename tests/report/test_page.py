@@ -13,8 +13,8 @@ from compactnet.report.readme import fill_readme
 from compactnet.report.sources import read_sources, repository_sources
 from compactnet.report.tables import write_tables
 from compactnet.report.tables.image_sizes import EXPERIMENTS as SIZES
-from compactnet.schema import RunRecord
-from tests.report.factories import fill_results, write
+from compactnet.schema import RunRecord, Segment
+from tests.report.factories import ENVIRONMENT, fill_results, run_record, write
 
 TITLE = "MADE-UP RECORDS OF A TEST"
 ACCURACY_COLUMNS = 12
@@ -92,7 +92,7 @@ def test_complete_records_fill_every_cell_and_every_figure_of_the_paper(whole):
     assert f"<title>{TITLE}</title>" in text
     for name in FIGURES.keys() - {"contrasts", "learning_curves", "rivals"}:
         assert (whole / f"{name}.png").read_bytes().startswith(b"\x89PNG")
-        assert f'<figure id="{name}">' in text
+        assert f'<figure id="figure-{name}">' in text
     assert "Missing: contrasts, learning_curves, rivals." in text
     assert "No run follows" not in text
     for name, experiments in PAPER_TABLES.items():
@@ -183,6 +183,30 @@ def test_failed_runs_are_listed(tmp_path, images, page_of):
     assert text.count("ic, vgg8 seed 3: FloatingPointError: made up (2 attempts") == 1
     assert "0 of 5, 2 failed" in text
     assert "115 of 120" in text
+
+
+def test_a_failed_run_that_another_experiment_has_done_is_not_listed(tmp_path, experiments, page_of):
+    chosen = [one for one in experiments if one.name in ("ic", "evidence-size-32-mobilenet-025")]
+    fill_results(
+        tmp_path,
+        chosen,
+        epochs=None,
+        keep=lambda run: run.experiment != "ic",
+        failed=lambda run: (run.network.name, run.seed) == ("mobilenet_v1_025", 0),
+    )
+    text = page_of(tmp_path)
+    assert "Failed runs" not in text
+    assert "2 of 5, 1 failed" not in text
+
+
+def test_a_resumed_run_names_both_places(tmp_path, images, page_of):
+    (experiment,) = images
+    segment = Segment(from_epoch=2, environment=ENVIRONMENT.model_copy(update={"commit": "fedcba9876543210"}))
+    write(tmp_path / "records" / "a.json", run_record(experiment, "xvgg8", environment=ENVIRONMENT, resumed=[segment]))
+    text = page_of(tmp_path)
+    assert "0123456789ab" in text
+    assert "fedcba987654" in text
+    assert "0, from epoch 2" in text
 
 
 def test_a_cell_that_compares_networks_opens_the_runs_of_both(tmp_path, experiments, page_of):

@@ -81,7 +81,7 @@ def test_a_row_has_counts_times_accuracies_and_the_difference_from_the_first(exp
     assert ghost["mflops"] == pytest.approx(first["mflops"], rel=0.01)
 
 
-def test_shorter_runs_are_shown_with_their_epochs_where_no_run_follows_the_config(experiments, sources_of):
+def test_all_networks_of_a_skeleton_are_compared_after_as_many_epochs(experiments, sources_of):
     experiment = experiments["rivals-ic"]
 
     def shorter(network, epochs, accuracy, **fields):
@@ -94,12 +94,19 @@ def test_shorter_runs_are_shown_with_their_epochs_where_no_run_follows_the_confi
         shorter("mobilenet_slim", 2, 0.3),
         shorter("mobilenet_slim", 3, 0.4),
         shorter("mobilenet_slim", 9, 0.9, used={"train": 100}),
+        shorter("mobilenet_sum_c4", 3, 0.5),
         run_record(experiment, "mobilenet_sum_c4", 0, 0.7, 0.7),
+        run_record(experiment, "vgg_sum_c4", 0, 0.8, 0.8),
     ]
     rows = {row["network"]: row for row in rivals(sources_of(records, {})).rows}
-    assert (rows["mobilenet_slim"]["epochs"], rows["mobilenet_slim"]["accuracy_percent"]) == (3, pytest.approx(40))
-    # Nothing is compared across budgets.
-    assert "difference" not in rows["mobilenet_slim"]
+    found = {name: (row["epochs"], row["accuracy_percent"]) for name, row in rows.items() if "epochs" in row}
+    # One run of 50 epochs does not take its network out of the comparison.
+    assert found == {
+        "mobilenet_slim": (3, pytest.approx(40)),
+        "mobilenet_sum_c4": (3, pytest.approx(50)),
+        "vgg_sum_c4": (50, pytest.approx(80)),
+    }
+    assert rows["mobilenet_slim"]["difference"] == pytest.approx(-10)
 
 
 def test_the_front_has_what_no_other_beats_in_both():
@@ -124,7 +131,7 @@ def test_the_page_names_the_best_and_the_figure_shows_what_has_both(experiments,
         "less accurate than the first network (95 %, not corrected; comparisons: 1): MobileNet v1, Ghost module."
         in text
     )
-    assert "LiteRT, the fastest first: MobileNet v1, Ghost module (1.00 ms), MobileNet v1, CompactNet-S" in text
+    assert "LiteRT, the fastest first: MobileNet v1, Ghost module (1.00 ms); MobileNet v1, CompactNet-S" in text
     assert text.startswith("before\n")
     (panel,) = figure_rivals(sources).axes
     assert "LiteRT" in panel.get_title()

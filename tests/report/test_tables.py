@@ -242,8 +242,17 @@ def test_a_table_of_an_ablation_counts_its_networks_and_has_the_accuracies_of_it
     )
     assert table["compact_vgg_sum_c2"]["accuracy_last_epoch_percent"] == ""
     assert table["compact_vgg_sum_c2"]["runs_done"] == "0 of 3"
-    assert "32x32x3 inputs" in (folder / "experiment_grouping.md").read_text()
+    assert "32x32x3 inputs and 10 classes" in (folder / "experiment_grouping.md").read_text()
     assert not (folder / "table4.md").exists()
+
+
+def test_an_experiment_with_other_classes_is_counted_with_them_and_its_note_stands_above(tables_of, load):
+    scenes = load("evidence/scenes")
+    folder = tables_of([run_record(scenes, "mobilenet_v1_025", fingerprint="made up")], [scenes])
+    assert rows(folder / "experiment_evidence-scenes.csv")["mobilenet_v1_025"]["parameters"] == "222255"
+    text = (folder / "experiment_evidence-scenes.md").read_text()
+    assert "15 classes" in text
+    assert scenes.note in text
 
 
 def test_a_table_without_rows_is_removed(ic, tables_of):

@@ -1,7 +1,7 @@
 import pytest
 
 from compactnet.report.columns import Column, Section, Table, select
-from compactnet.report.text import fill_section, remove_table, write_table
+from compactnet.report.text import fill_section, markdown, remove_table, write_table
 
 MODEL, X, Y = Column("model", "m"), Column("x", "X", "d"), Column("y", "Y", "d")
 
@@ -31,6 +31,11 @@ def test_sections_show_columns_of_one_table_under_headings(tmp_path):
     assert (tmp_path / "t.md").read_text() == (
         "# Title\n\n## First\n\n| m | X |\n| --- | ---: |\n| a | 1 |\n\n## Second\n\n| Z |\n| ---: |\n| 2 |\n"
     )
+
+
+def test_text_stays_in_its_cell():
+    row = {"model": "a|b\n<script>alert(1)</script>", "x": 1}
+    assert markdown((MODEL, X), [row]).splitlines()[2] == "| a\\|b &lt;script>alert(1)&lt;/script> | 1 |"
 
 
 def test_a_value_that_does_not_fit_its_column_is_an_error():

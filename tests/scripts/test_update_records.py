@@ -90,6 +90,17 @@ def test_feature_maps_are_rewritten(tmp_path, capsys):
     assert capsys.readouterr().out == "0 files updated.\n"
 
 
+@pytest.mark.parametrize("content", [b"{", b"3", b'{"study": "a"}', b"\xff"])
+def test_what_is_no_record_is_named(tmp_path, capsys, content):
+    path = tmp_path / "records" / "a.json"
+    path.parent.mkdir()
+    path.write_bytes(content)
+    assert call("update_records", "--results", tmp_path) == 2
+    error = capsys.readouterr().err
+    assert f"{path} is not a record of format 1" in error
+    assert len(error.splitlines()) == 1
+
+
 def test_a_record_that_was_altered_is_not_rewritten(tmp_path, capsys):
     old = old_record(record_of(DATA[0]))
     old["protocol"]["training"]["epochs"] = 3

@@ -96,6 +96,8 @@ class Checkpoints:
                     remove(path)
             try:
                 self._folder.rmdir()
+            except FileNotFoundError:
+                pass  # another process that trains the run was faster
             except OSError as error:
                 raise InputError(f"Cannot remove {self._folder}: {error.strerror}. Move its content away.") from error
 

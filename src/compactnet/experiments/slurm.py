@@ -143,13 +143,15 @@ class _Sweep:
         return JobResult("killed", "it left the queue without a result")
 
     def _states(self):
-        """Return {job: state} of the submitted jobs that are queued or running."""
+        """Return {job: state} of the submitted jobs that are queued or running; of all while Slurm does not answer."""
         if not self._submitted:
             return {}
         arrays = {handle.job_id.split("_")[0] for _, handle in self._submitted}
         command = ["squeue", "--noheader", "--array", "--format=%i %T", "--jobs", ",".join(sorted(arrays))]
-        listed = subprocess.run(command, capture_output=True, text=True, check=False).stdout
-        return dict(line.split()[:2] for line in listed.splitlines() if line.strip())
+        answer = subprocess.run(command, capture_output=True, text=True, check=False)
+        if answer.returncode and "Invalid job id" not in answer.stderr:
+            return {handle.job_id: "UNKNOWN" for _, handle in self._submitted}
+        return dict(line.split()[:2] for line in answer.stdout.splitlines() if line.strip())
 
     def _cancel(self):
         arrays = sorted({handle.job_id.split("_")[0] for _, handle in self._submitted})

@@ -15,13 +15,13 @@ from compactnet.networks.complexity import CONVENTION, complexity
 from compactnet.schema import hash_json
 
 CLASSES = 10
+"""Classes of each task of the paper."""
+COUNTS = ("params", "flops", "weight_bytes", "peak_activation_bytes")
 COLUMNS = (
     "network",
     "input",
-    "params",
-    "flops",
-    "weight_bytes",
-    "peak_activation_bytes",
+    "classes",
+    *COUNTS,
     "convention",
     "spec_hash",
 )
@@ -52,7 +52,8 @@ class Count:
 class CountCache:
     """The counts in a CSV file; networks that it lacks are counted when they are asked for.
 
-    A row belongs to a spec (by hash), an input and a convention, so a changed network is counted again.
+    A row belongs to a spec (by hash), an input, a number of classes and a convention, so a changed network is counted
+    again.
 
     Args:
         path: The CSV file; it may be missing.
@@ -66,17 +67,17 @@ class CountCache:
         self._changed = recount
 
     def prepare(self, wanted):
-        """Count those of `wanted`, a list of (name, spec, input shape), that are missing, with a progress bar."""
-        missing = [item for item in wanted if _key(item[1], item[2]) not in self._rows]
-        for name, spec, shape in tqdm(missing, desc="counting", unit="network", disable=not missing):
-            self.get(name, spec, shape)
+        """Count those of `wanted`, a list of the arguments of `get`, that are missing, with a progress bar."""
+        missing = [item for item in wanted if _key(*item[1:]) not in self._rows]
+        for item in tqdm(missing, desc="counting", unit="network", disable=not missing):
+            self.get(*item)
 
-    def get(self, name, spec, input_shape):
-        """Return the `Count` of a spec at an input shape (height, width, channels)."""
-        key = _key(spec, input_shape)
+    def get(self, name, spec, input_shape, classes=CLASSES):
+        """Return the `Count` of a spec at an input shape (height, width, channels) and with a number of classes."""
+        key = _key(spec, input_shape, classes)
         if key not in self._rows:
             self._changed = True
-            counted = complexity(build(spec, input_shape, CLASSES, name=name))
+            counted = complexity(build(spec, input_shape, classes, name=name))
             self._rows[key] = Count(counted.params, counted.flops, counted.weight_bytes, counted.peak_activation_bytes)
         self._used[key] = (name, self._rows[key])
         return self._rows[key]
@@ -88,14 +89,14 @@ class CountCache:
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(COLUMNS)
-        for (spec_hash, shape, convention), (name, count) in self._used.items():
+        for (spec_hash, shape, classes, convention), (name, count) in self._used.items():
             values = (count.params, count.flops, count.weight_bytes, count.peak_activation_bytes)
-            writer.writerow([name, shape, *values, convention, spec_hash])
+            writer.writerow([name, shape, classes, *values, convention, spec_hash])
         write_text(self._path, text.getvalue())
 
 
-def _key(spec, input_shape):
-    return hash_json(spec.architecture())[:16], format_shape(input_shape), CONVENTION
+def _key(spec, input_shape, classes=CLASSES):
+    return hash_json(spec.architecture())[:16], format_shape(input_shape), classes, CONVENTION
 
 
 def _read(path):
@@ -104,7 +105,9 @@ def _read(path):
     try:
         with path.open(newline="", encoding="utf-8") as file:
             return {
-                (row["spec_hash"], row["input"], row["convention"]): Count(*(int(row[name]) for name in COLUMNS[2:6]))
+                (row["spec_hash"], row["input"], int(row["classes"]), row["convention"]): Count(
+                    *(int(row[name]) for name in COUNTS)
+                )
                 for row in csv.DictReader(file)
             }
     except (KeyError, TypeError, ValueError) as error:

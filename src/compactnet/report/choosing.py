@@ -44,7 +44,7 @@ def summary(rows):
             ("more", [row for row in apart if row["difference_low"] > 0]),
             ("less", [row for row in apart if row["difference_high"] < 0]),
         ):
-            names = ", ".join(row["model"] for row in chosen) or "none"
+            names = "; ".join(row["model"] for row in chosen) or "none"
             said.append(
                 f"Significantly {word} accurate than the first network (95 %, not corrected; comparisons: "
                 f"{len(apart)}): {names}."
@@ -58,6 +58,6 @@ def summary(rows):
             if row.get(f"{runtime}_ms") is not None
         }
         if points:
-            front = ", ".join(f"{name} ({points[name][0]:.2f} ms)" for name in pareto_front(points))
+            front = "; ".join(f"{name} ({points[name][0]:.2f} ms)" for name in pareto_front(points))
             said.append(f"Beaten by none in both accuracy and time with {title}, the fastest first: {front}.")
     return "\n".join(f"- {line}" for line in said)

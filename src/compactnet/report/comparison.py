@@ -34,7 +34,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class Difference:
-    """A difference of means. All but its value is None if a mean has fewer than two runs.
+    """A difference of means. All but its value is None if a mean has fewer than two runs, or the runs have no spread.
 
     Attributes:
         value: The difference.
@@ -114,7 +114,8 @@ def combination(terms, confidence=CONFIDENCE):
     squares = [weight**2 * of.std**2 / of.runs for weight, of in terms]
     variance = sum(squares)
     if variance == 0:
-        return Difference(value, value, value, float(value == 0), 0.0, None, confidence)
+        # Equal runs, such as those of networks that predict one class, say nothing of how far others would be apart.
+        return Difference(0.0, 0.0, 0.0, 1.0, 0.0, None, confidence) if value == 0 else Difference(value)
     shares = [(square / variance) ** 2 / (of.runs - 1) for square, (_, of) in zip(squares, terms, strict=True)]
     return _student(value, math.sqrt(variance), 1 / sum(shares), confidence)
 

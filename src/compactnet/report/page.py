@@ -187,11 +187,13 @@ def _environments(records):
     """Return pairs (seeds, where they were run: processor, backend, versions and commit)."""
     found = {}
     for record in records:
-        environment, execution = record.environment, record.run.execution
-        versions = ", ".join(f"{name} {version}" for name, version in environment.versions.items())
-        where = f"{environment.processor}; {execution.title}, {execution.threads} threads; {versions}"
-        commit = (environment.commit or "unknown")[:12]
-        found.setdefault(f"{where}; commit {commit}", []).append(str(record.run.seed))
+        execution = record.run.execution
+        resumed = [(segment.environment, f", from epoch {segment.from_epoch}") for segment in record.resumed]
+        for environment, since in [(record.environment, ""), *resumed]:
+            versions = ", ".join(f"{name} {version}" for name, version in environment.versions.items())
+            where = f"{environment.processor}; {execution.title}, {execution.threads} threads; {versions}"
+            commit = (environment.commit or "unknown")[:12]
+            found.setdefault(f"{where}; commit {commit}", []).append(f"{record.run.seed}{since}")
     return [(", ".join(dict.fromkeys(seeds)), where) for where, seeds in found.items()]
 
 

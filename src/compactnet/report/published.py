@@ -7,13 +7,12 @@ from pathlib import Path
 from types import MappingProxyType
 
 from compactnet.errors import InputError
+from compactnet.measure.conventions import ASC_INPUT, published_mflops
 from compactnet.networks import CATALOGUE
 from compactnet.report.comparison import PAPER_RUNS, Sample
 
 PUBLISHED_TASKS = MappingProxyType({"asc": "table3", "sed": "table4", "ic": "table4"})
 """The paper's tables with the accuracies of a task."""
-SHAPES = MappingProxyType({"asc": (128, 512, 1), "sed": (128, 201, 1), "ic": (224, 224, 3)})
-"""Inputs for which the paper counts the FLOPs of a task."""
 INTERPOLATED = ("mobilenet_v1_025", "mobilenet_v1_050", "mobilenet_v1_100")
 NETWORK_OF_TITLE = {spec.title: name for name, spec in CATALOGUE.items()}
 
@@ -95,7 +94,11 @@ def published_terms(folder, counts, data, network):
     of_plain = (network.skeleton.kind, network.convolution) == (plain.skeleton.kind, plain.convolution)
     if not of_plain or not set(INTERPOLATED) <= set(accuracies):
         return None
-    return _between_mobilenets(folder, task, counts.get(network.name, network, SHAPES[task]).mflops)
+    mflops = counts.get(network.name, network, ASC_INPUT).mflops
+    # On the paper's scale, where its own networks are.
+    return _between_mobilenets(
+        folder, task, round(mflops if task == "asc" else published_mflops(task, mflops, network), 1)
+    )
 
 
 def equal_flops_terms(folder, task, network):

@@ -1,22 +1,34 @@
 """The page docs/reproduction.md: what the paper claims, and what its figures and our runs say."""
 
+from compactnet.networks import CATALOGUE
 from compactnet.report.columns import Column, select
 from compactnet.report.sources import Sources
+from compactnet.report.tables.accuracy_columns import rows_that_differ
 from compactnet.report.tables.budget import budget
 from compactnet.report.tables.claims import claims
 from compactnet.report.tables.contrasts import contrasts
 from compactnet.report.tables.guidelines import guidelines
 from compactnet.report.tables.image_sizes import image_sizes
-from compactnet.report.tables.speed_columns import DEPLOYED, RUNTIME_NAMES
+from compactnet.report.tables.speed_columns import BASELINES, DEPLOYED, RUNTIME_NAMES
 from compactnet.report.tables.table1 import table1
 from compactnet.report.tables.table2 import table2
-from compactnet.report.tables.verdicts import CONTRADICTED, NOT_ENOUGH, SUPPORTED
-from compactnet.report.text import fill_section
+from compactnet.report.tables.table3 import table3
+from compactnet.report.tables.table4 import table4
+from compactnet.report.tables.verdicts import (
+    CONTRADICTED,
+    NOT_ENOUGH,
+    PROVISIONAL,
+    SUPPORTED,
+    UNDECIDED,
+    verdict_of,
+)
+from compactnet.report.text import fill_place, fill_section
 
 SPEED_NOTE = (
     "How many times as fast as the uncompressed network of its family each network is, on one processor thread with "
-    "128x512x1 inputs: in the paper, in ours as built by TensorFlow, and as deployed in float32. The paper's claim is "
-    "the order: fewer FLOPs, more speed."
+    "128x512x1 inputs: in the paper, in ours as built by TensorFlow, and as deployed in float32. The paper claims that "
+    "C=8 is the fastest of its family, except for MobileNet v1 of width 0.25, and that FLOPs alone do not predict "
+    "speed (Sec. V-B): both can be read from the columns."
 )
 SPEEDS = {
     "model": "network",
@@ -45,6 +57,7 @@ GUIDELINES = {
 
 def fill_reproduction(path, sources: Sources):
     """Write the generated tables into the page."""
+    fill_place(path, "summary", _summary(sources))
     speeds = table1(sources)
     model = Column("model", "model")
     by_network = {row["network"]: row for row in (*table2(sources).rows, *speeds.rows)}
@@ -63,13 +76,79 @@ def fill_reproduction(path, sources: Sources):
     fill_section(path, table.name, "\n\n".join(table.notes), select(table.columns, GUIDELINES), rows)
 
 
+def _summary(sources):
+    """Return what came out, as a list."""
+    sizes = {row["network"]: row for table in (table1(sources), table2(sources)) for row in table.rows}.values()
+    params = sum(row["params_difference"] == 0 for row in sizes)
+    flops = sum(f"{row['mflops_counted']:.1f}" == f"{row['mflops_published']:.1f}" for row in sizes)
+    return "\n".join(
+        [
+            f"- **Size.** Of {len(sizes)} networks, {params} have the paper's parameters to the unit, and {flops} its "
+            "MFLOPs to the printed digit.",
+            f"- **Speed.** {_fastest(sizes)}",
+            f"- **Accuracy.** {_accuracies(sources)}",
+            f"- **Claims.** {_decided(contrasts(sources).rows)}",
+        ]
+    )
+
+
+def _fastest(rows):
+    """Say which compact network is the fastest of its family, in the paper and here, and how fast it is."""
+    said = []
+    for baseline in dict.fromkeys(BASELINES.values()):
+        family = [row for row in rows if BASELINES[row["network"]] == baseline and row["network"].startswith("compact")]
+        ratios = {row["network"]: row.get("tensorflow_cpu_ratio") for row in family}
+        if not family or None in ratios.values():
+            continue
+        paper, here = (
+            max(family, key=lambda row: row[name])["model"] for name in ("cpu_ratio_published", "tensorflow_cpu_ratio")
+        )
+        said.append((paper == here, f"{here}, {max(ratios.values()):.2f} times as fast as {CATALOGUE[baseline].title}"))
+    same = sum(agrees for agrees, _ in said)
+    return (
+        f"On one processor thread, the fastest compact network is the same as in the paper in {same} of {len(said)} "
+        f"families: {'; '.join(text for _, text in said)}."
+    )
+
+
+def _accuracies(sources):
+    """Say how many accuracies of Tables III and IV have runs, and how many of them differ from the paper's."""
+    runs, cells, differ, tested = 0, 0, 0, 0
+    for name, table in (("table3", table3(sources)), ("table4", table4(sources))):
+        for experiment in sources.of_table(name):
+            runs += sum(f"{experiment.name}_accuracy" in row for row in table.rows)
+            cells += len(table.rows)
+            found = rows_that_differ(experiment, table.rows)
+            differ, tested = differ + found[0], tested + found[1]
+    return (
+        f"Of {cells} accuracies of Tables III and IV, {runs} {'has' if runs == 1 else 'have'} runs by our configs. Of "
+        f"{tested} with an interval, {differ} {'differs' if differ == 1 else 'differ'} significantly from the paper's."
+    )
+
+
+def _decided(rows):
+    """Say what our experiments found of each claim that has enough runs."""
+    found = [row for row in rows if verdict_of(row) != NOT_ENOUGH]
+    lines = [
+        f"    - {row['claim']} *{row['verdict'].capitalize()}*: {row['difference']:+.2f} points, "
+        f"from {row['low']:.2f} to {row['high']:.2f} ({row['experiment']})."
+        for row in found
+    ]
+    return "\n".join([f"After few epochs, of {len(rows)} contrasts {len(found)} have enough runs.", *lines])
+
+
 def _tally(rows, name):
     """Return how many claims have which verdict, as a sentence."""
     said = [row[name] for row in rows]
-    counts = {word: sum(one.endswith(word) for one in said) for word in (SUPPORTED, CONTRADICTED, NOT_ENOUGH)}
+    parts = []
+    for word, text in (
+        (SUPPORTED, SUPPORTED),
+        (CONTRADICTED, CONTRADICTED),
+        (UNDECIDED, UNDECIDED),
+        (NOT_ENOUGH, "without enough runs"),
+    ):
+        provisional = said.count(PROVISIONAL + word)
+        part = f"{said.count(word) + provisional} {text}"
+        parts.append(f"{part} ({provisional} provisional)" if provisional else part)
     whose = "The paper's figures" if name.startswith("paper") else "Our runs"
-    rest = len(said) - sum(counts.values())
-    return (
-        f"**{whose}**: {counts[SUPPORTED]} of {len(said)} supported, {counts[CONTRADICTED]} contradicted, {rest} "
-        f"undecided, {counts[NOT_ENOUGH]} without enough runs."
-    )
+    return f"**{whose}**, {len(said)} claims: {', '.join(parts)}."

@@ -66,7 +66,8 @@ def read_sources(results_folder, experiments, published_folder, counts: CountCac
     planned = {run.key: run for experiment in experiments for run in experiment.runs()}
     members, others = sort_records(read_records(folder / "records"), planned)
     failures, _ = sort_records(read_failures(folder / "failures"), planned)
-    done = {record.run.key for records in members.values() for record in records}
+    # A run may have the record of another experiment.
+    done = {(name, *record.run.key[1:]) for name, records in members.items() for record in records}
     return Sources(
         Path(published_folder),
         counts,

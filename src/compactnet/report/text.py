@@ -32,19 +32,38 @@ def remove_table(folder, name):
 def markdown(columns, rows):
     """Return a Markdown table with some columns of rows."""
     lines = [[column.heading for column in columns], ["---:" if column.numeric else "---" for column in columns]]
-    lines += [[column.text(row) for column in columns] for row in rows]
+    lines += [[_escaped(column.text(row)) for column in columns] for row in rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
+def _escaped(text):
+    """Return text that stays in its cell: titles and claims come from configs."""
+    return " ".join(text.split()).replace("|", "\\|").replace("<", "&lt;")
+
+
 def fill_section(path, name, note, columns, rows):
-    """Write a table into a Markdown page, between the lines `<!-- name -->` and `<!-- /name -->`.
+    """Write a table into a Markdown page, see `fill_place`.
 
     Args:
-        path: The page; one that does not exist or has no such lines stays as it is.
+        path: The page.
         name: Name of the place.
         note: Text above the table.
         columns: The table's `Column`s.
         rows: Its rows.
+
+    Returns:
+        Whether the page has such a place.
+    """
+    return fill_place(path, name, f"{note}\n\n{markdown(columns, rows)}")
+
+
+def fill_place(path, name, text):
+    """Write text into a Markdown page, between the lines `<!-- name -->` and `<!-- /name -->`.
+
+    Args:
+        path: The page; one that does not exist or has no such lines stays as it is.
+        name: Name of the place.
+        text: The text.
 
     Returns:
         Whether the page has such a place.
@@ -54,5 +73,5 @@ def fill_section(path, name, note, columns, rows):
     _, end, after = rest.partition(f"<!-- /{name} -->\n")
     if not begin or not end:
         return False
-    write_text(path, f"{before}{begin}\n{note}\n\n{markdown(columns, rows)}\n\n{end}{after}")
+    write_text(path, f"{before}{begin}\n{text}\n\n{end}{after}")
     return True

@@ -38,14 +38,18 @@ def accuracy_columns(experiment):
 def accuracy_section(experiment, rows):
     """Return the `Section` with the accuracies of an experiment, and how many of its rows differ from the paper."""
     title = f"Accuracy, {experiment.data.description} (configs/{experiment.name}.yaml)"
-    tested = [style for row in rows if (style := _style(row, experiment.name)) in ("above", "below", "same")]
-    differ = sum(style != "same" for style in tested)
-    chance = (1 - CONFIDENCE) * len(tested)
+    differ, tested = rows_that_differ(experiment, rows)
     note = (
-        f"{differ} of {len(tested)} rows with an interval differ significantly from the paper; {chance:.2g} would be "
-        "expected by chance."
+        f"{differ} of {tested} rows with an interval differ significantly from the paper; "
+        f"{(1 - CONFIDENCE) * tested:.2g} would be expected by chance."
     )
     return Section(title, (MODEL, *accuracy_columns(experiment)), note if tested else "")
+
+
+def rows_that_differ(experiment, rows):
+    """Return (how many rows differ significantly from the paper, how many have an interval)."""
+    tested = [style for row in rows if (style := _style(row, experiment.name)) in ("above", "below", "same")]
+    return sum(style != "same" for style in tested), len(tested)
 
 
 def accuracy_values(experiment, printed, network, sources):

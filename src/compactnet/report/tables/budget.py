@@ -12,10 +12,11 @@ STEP_SECONDS = 0.008
 """Time that a step on a GPU is assumed to take at least."""
 
 NOTE = (
-    f"Hours are computed, not measured: FLOPs (*{CONVENTION}*) of training, three times those of inference, at "
-    f"{RATE / 1e12:g} TFLOP/s in float32, and at least {1000 * STEP_SECONDS:g} ms a step. `make plan` times the steps "
-    "of your machine. Hours are missing where the number of samples is not known before the first run. An interrupted "
-    "command resumes where it stopped."
+    f"Hours are computed, not measured: FLOPs (*{CONVENTION}*) of training, three times those of inference, and of the "
+    f"test data after each epoch, at {RATE / 1e12:g} TFLOP/s in float32, and at least {1000 * STEP_SECONDS:g} ms a "
+    "step. `make plan` times the steps of your machine. *Done here* counts runs that another experiment has trained as "
+    "well; the command trains these again. Hours are missing where the number of samples is not known before the first "
+    "run. An interrupted command resumes where it stopped."
 )
 COLUMNS = (
     Column("experiment", "experiment"),
@@ -52,8 +53,8 @@ def command(task, name):
 
 
 def _row(experiment, sources):
-    shape = experiment.data.network_input_shape
-    sources.counts.prepare([(network.name, network, shape) for network in experiment.networks])
+    inputs = experiment.data.network_input_shape, experiment.data.classes
+    sources.counts.prepare([(network.name, network, *inputs) for network in experiment.networks])
     row = {
         "experiment": experiment.name,
         "command": command(experiment.data.paper_task, experiment.name),
@@ -69,7 +70,7 @@ def _row(experiment, sources):
             return row
         train, test = counts
         count = run.training.epochs * math.ceil(train / run.training.batch_size)
-        mflops = sources.counts.get(run.network.name, run.network, shape).mflops
+        mflops = sources.counts.get(run.network.name, run.network, *inputs).mflops
         of_run = 1e6 * mflops * run.training.epochs * (3 * train + test)
         steps, flops = steps + count, flops + of_run
         seconds += max(of_run / RATE, count * STEP_SECONDS)

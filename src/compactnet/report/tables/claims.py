@@ -3,24 +3,26 @@
 from dataclasses import dataclass
 
 from compactnet.report.columns import Column, Table
-from compactnet.report.comparison import CONFIDENCE, PAPER_RUNS, combination, holm, sample
+from compactnet.report.comparison import CONFIDENCE, PAPER_RUNS, POWER, combination, difference, holm, sample
 from compactnet.report.published import PUBLISHED_TASKS, equal_flops_terms, published_accuracies
 from compactnet.report.sources import Sources
 from compactnet.report.tables.budget import command
 from compactnet.report.tables.contrasts import outcome
-from compactnet.report.tables.verdicts import NOT_ENOUGH, PROVISIONAL, STYLES, verdict_of_difference
+from compactnet.report.tables.verdicts import FEW_RUNS, NOT_ENOUGH, PROVISIONAL, STYLES, verdict_of_difference
 
 NOTES = (
     "Each claim is a difference of mean test accuracies in percentage points that is above 0 where the claim is true. "
     f"The paper's own figures are its means and standard deviations, of {PAPER_RUNS} runs each by our reading. Ours "
-    "are means over the last three epochs, of the experiment with most runs of the networks, the paper's own first.",
-    f"A claim is *supported* or *contradicted* if the p-value is at most {1 - CONFIDENCE:.2f} after Holm's adjustment "
-    "for all claims of the column, those without runs included, otherwise *undecided*. Intervals of "
-    f"{100 * CONFIDENCE:.0f} % are not adjusted. *Detectable* is the difference that such runs find with a probability "
-    "of 80 %. The command starts the runs that decide the claim, or resumes them.",
-    "The last claims are not the paper's in these words: they ask whether squeezing channels beats having fewer. The "
-    "paper's MobileNets are interpolated in the logarithm of their FLOPs. Ours have a width of equal FLOPs, in the "
-    "experiment that the command names; for four of these claims there is none.",
+    "are means over the last three epochs, of the paper's experiment once it has two runs of each network, before that "
+    "of the experiment with most runs, as a *provisional* verdict.",
+    f"A claim is *supported* or *contradicted* if the p-value is at most {1 - CONFIDENCE:.2f} after Holm's adjustment, "
+    "otherwise *undecided*. The claims of the paper are adjusted for their number, those without runs included, and "
+    f"our questions for theirs. Intervals of {100 * CONFIDENCE:.0f} % are not adjusted. *Detectable* is the "
+    f"difference that such runs would find with a probability of {100 * POWER:.0f} % before the adjustment "
+    f"({FEW_RUNS}). The command starts the runs that decide the claim, or resumes them.",
+    "Our questions are not in the paper: do squeezed channels beat fewer channels? The paper's MobileNets are "
+    "interpolated in the logarithm of their FLOPs. Ours have a width of equal FLOPs, in the experiment that the "
+    "command names; for four of the questions there is none.",
 )
 COLUMNS = (
     Column("section", "section"),
@@ -30,25 +32,29 @@ COLUMNS = (
     Column("paper_low", "from", ".2f"),
     Column("paper_high", "to", ".2f"),
     Column("paper_detectable", "detectable", ".2f"),
+    Column("paper_p_adjusted", "p, adjusted", ".3f"),
     Column("paper_verdict", "the paper's figures", style=lambda row: STYLES[row["paper_verdict"]]),
     Column("experiment", "our experiment"),
+    Column("epochs", "epochs", "d"),
     Column("difference", "ours", ".2f", link="records"),
     Column("low", "from", ".2f"),
     Column("high", "to", ".2f"),
     Column("detectable", "detectable", ".2f"),
+    Column("p_adjusted", "p, adjusted", ".3f"),
     Column("runs", "runs"),
     Column("verdict", "our runs", style=lambda row: STYLES[row["verdict"].removeprefix(PROVISIONAL)]),
     Column("command", "command"),
 )
+OURS = "ours"
 TASKS = {"asc": "acoustic scenes", "sed": "sound events", "ic": "images"}
 
 
 @dataclass(frozen=True)
 class Claim:
-    """A sentence of the paper as a difference of two accuracies.
+    """A sentence of the paper, or a question of ours, as a difference of two accuracies.
 
     Attributes:
-        section: Where the paper says it.
+        section: Where the paper says it; `OURS` for a question of ours.
         sentence: What it says, in short.
         task: "asc", "sed" or "ic".
         more: Name of the network that is said to be more accurate.
@@ -95,7 +101,7 @@ CLAIMS = (
     ),
     *(
         Claim(
-            "V-C",
+            OURS,
             f"CompactNet-S (C={factor}) beats a MobileNet v1 of equal FLOPs",
             task,
             f"compact_mobilenet_sum_c{factor}",
@@ -114,8 +120,8 @@ def claims(sources: Sources):
         return Table("claims", "", (), COLUMNS, [])
     printed = [_printed(claim, sources) for claim in CLAIMS]
     found = [_found(claim, sources) for claim in CLAIMS]
-    p_paper = holm([difference.p_value for difference in printed])
-    p_ours = holm([one and one.difference.p_value for one in found])
+    p_paper = _adjusted([difference.p_value for difference in printed])
+    p_ours = _adjusted([one and one.difference.p_value for one in found])
     rows = []
     for claim, paper, p, ours, p_of_ours in zip(CLAIMS, printed, p_paper, found, p_ours, strict=True):
         row = {
@@ -126,6 +132,7 @@ def claims(sources: Sources):
             "paper_low": paper.low,
             "paper_high": paper.high,
             "paper_detectable": paper.detectable,
+            "paper_p_adjusted": p,
             "paper_verdict": verdict_of_difference(paper.value, p),
             "verdict": NOT_ENOUGH,
             "command": _command(claim),
@@ -134,16 +141,19 @@ def claims(sources: Sources):
             said = verdict_of_difference(ours.difference.value, p_of_ours)
             row |= {
                 "experiment": ours.experiment,
+                "epochs": ours.epochs,
                 "difference": ours.difference.value,
                 "low": ours.difference.low,
                 "high": ours.difference.high,
                 "detectable": ours.difference.detectable,
+                "p_adjusted": p_of_ours,
                 "runs": " + ".join(str(len(records)) for records in ours.records),
                 "verdict": said if ours.complete or said == NOT_ENOUGH else PROVISIONAL + said,
                 "records": [record for records in ours.records for record in records],
             }
         rows.append(row)
-    return Table("claims", "Claims: what the paper says of accuracies", NOTES, COLUMNS, rows)
+    notes = (*NOTES, *_changed_by_the_split(printed, p_paper))
+    return Table("claims", "Claims: what the paper says of accuracies", notes, COLUMNS, rows)
 
 
 @dataclass(frozen=True)
@@ -152,15 +162,42 @@ class Found:
 
     Attributes:
         experiment: Name of the experiment.
+        epochs: Its epochs.
         difference: The `Difference`.
         records: The records of each network.
-        complete: Whether all planned runs of the networks are done.
+        complete: Whether all planned runs of the networks are done, in the experiment that decides the claim.
     """
 
     experiment: str
+    epochs: int
     difference: object
     records: list
     complete: bool
+
+
+def _adjusted(p_values):
+    """Return the p-values of `CLAIMS` adjusted by Holm: those of the paper's claims, and those of our questions."""
+    adjusted = [None] * len(CLAIMS)
+    for ours in (False, True):
+        places = [place for place, claim in enumerate(CLAIMS) if (claim.section == OURS) == ours]
+        for place, p in zip(places, holm([p_values[place] for place in places]), strict=True):
+            adjusted[place] = p
+    return adjusted
+
+
+def _changed_by_the_split(printed, adjusted):
+    """Say of which claims the paper's figures would decide otherwise if claims and questions were adjusted together."""
+    together = holm([difference.p_value for difference in printed])
+    changed = [
+        f"{claim.sentence} ({TASKS[claim.task]}): {verdict} (p {p:.3f})"
+        for claim, difference, p, alone in zip(CLAIMS, printed, together, adjusted, strict=True)
+        if (verdict := verdict_of_difference(difference.value, p)) != verdict_of_difference(difference.value, alone)
+    ]
+    if changed:
+        yield (
+            "The claims and the questions were adjusted together at first, and by themselves only after the result was "
+            f"known. Together, the paper's figures would say of {'; '.join(changed)}."
+        )
 
 
 def _printed(claim, sources):
@@ -189,14 +226,21 @@ def _found(claim, sources):
         records = [sources.records_of(experiment.name, name) for name in (more, less)]
         if all(records):
             planned = len(experiment.runs([more, less]))
-            rank = min(map(len, records)), bool(experiment.table)
-            pairs.append((rank, experiment.name, records, sum(map(len, records)) == planned))
+            fewest, of_paper = min(map(len, records)), bool(experiment.table)
+            complete = sum(map(len, records)) == planned and bool(of_paper or claim.contrast)
+            # Shorter runs, however many, never stand in for the paper's.
+            rank = of_paper and fewest > 1, fewest, of_paper
+            pairs.append(
+                (rank, Found(experiment.name, experiment.training.epochs, _difference(records), records, complete))
+            )
     if not pairs:
         return None
-    _, experiment, records, complete = max(pairs, key=lambda pair: pair[0])
-    samples = [sample([outcome(record) for record in of_network]) for of_network in records]
-    difference = combination([(1.0, samples[0]), (-1.0, samples[1])])
-    return Found(experiment, difference, records, complete)
+    return max(pairs, key=lambda pair: pair[0])[1]
+
+
+def _difference(records):
+    """Return the `Difference` of two networks' runs."""
+    return difference(*(sample([outcome(record) for record in of_network]) for of_network in records))
 
 
 def _on_the_papers_data(data, task):

@@ -52,7 +52,8 @@ def _table(experiment, sources):
             )
     classes = [Column(f"{name}_percent", name, ".1f") for name in names]
     title = f"Classes of {experiment.name}: {experiment.data.description}"
-    return Table(f"classes_{experiment.name}", title, (NOTE,), (*COLUMNS, *classes), rows)
+    notes = (*filter(None, [experiment.note]), NOTE)
+    return Table(f"classes_{experiment.name}", title, notes, (*COLUMNS, *classes), rows)
 
 
 def _shares(record, classes):

@@ -6,7 +6,14 @@ from compactnet.report.columns import Column, Table
 from compactnet.report.comparison import CONFIDENCE, POWER, combination, holm, sample
 from compactnet.report.published import published_terms
 from compactnet.report.sources import Sources
-from compactnet.report.tables.verdicts import PROVISIONAL, SIGNIFICANT, STYLES, verdict_of, verdict_of_difference
+from compactnet.report.tables.verdicts import (
+    FEW_RUNS,
+    PROVISIONAL,
+    SIGNIFICANT,
+    STYLES,
+    verdict_of,
+    verdict_of_difference,
+)
 
 LAST_EPOCHS = 3
 """Epochs at the end of a run whose mean test accuracy is compared: less noisy than the last one alone."""
@@ -16,13 +23,17 @@ NOTES = (
     "and stands in the experiment's config since before its first run. It is *supported* if the difference is above "
     f"0, and *contradicted* if it is below, with a p-value of at most {SIGNIFICANT:.2f} by Welch's test after Holm's "
     "adjustment for all contrasts of the experiment, those without runs included; otherwise it is *undecided*. The "
-    f"{100 * CONFIDENCE:.0f} % interval is not adjusted. Verdicts are *provisional* while planned runs are missing.",
+    f"{100 * CONFIDENCE:.0f} % interval is not adjusted. Verdicts are *provisional* while planned runs are missing. "
+    "The last two columns have what the last epoch alone, which Tables III and IV show, would say: a verdict that it "
+    "changes is weak.",
+    "Runs of few epochs compare how fast networks learn as much as where they end: `learning_curves.png` shows which "
+    "were still improving.",
     "*Detectable* is the difference that as many runs, spread as these are, would find with a probability of "
-    f"{100 * POWER:.0f} % before the adjustment (with three runs each, about 70 %): an undecided contrast says nothing "
+    f"{100 * POWER:.0f} % before the adjustment ({FEW_RUNS}): an undecided contrast says nothing "
     "about smaller ones.",
-    "Beside ours stands the same difference of the paper's accuracies, of longer runs on larger images or more "
-    "recordings; where the paper has no network of a width, its MobileNets are interpolated in the logarithm of their "
-    "FLOPs.",
+    "Beside ours stands the same difference of the paper's accuracies. The paper does not state its epochs, and the "
+    "size of its images is open; its recordings are more than ours. Where it has no network of a width, its MobileNets "
+    "are interpolated in the logarithm of their FLOPs.",
 )
 COLUMNS = (
     Column("experiment", "experiment"),
@@ -39,6 +50,8 @@ COLUMNS = (
     Column("paper_difference", "paper", ".2f"),
     Column("paper_low", "from", ".2f"),
     Column("paper_high", "to", ".2f"),
+    Column("last_epoch_difference", "last epoch", ".2f"),
+    Column("last_epoch_verdict", "verdict of the last epoch"),
 )
 
 
@@ -51,40 +64,56 @@ def contrasts(sources: Sources):
     return Table("contrasts", "Contrasts: what the experiments were made to decide", NOTES, COLUMNS, rows)
 
 
-def outcome(record):
+def outcome(record, epochs=LAST_EPOCHS):
     """Return what is compared of a `RunRecord`: the mean test accuracy of its last epochs, in percent."""
-    last = record.history[-LAST_EPOCHS:]
+    last = record.history[-epochs:]
     return 100 * sum(epoch.test_accuracy for epoch in last) / len(last)
 
 
 def _rows(experiment, sources):
-    found = [_difference(contrast, experiment, sources) for contrast in experiment.contrasts]
-    adjusted = holm([difference and difference.p_value for difference in found])
-    for contrast, difference, p in zip(experiment.contrasts, found, adjusted, strict=True):
+    found, adjusted = _differences(experiment, sources, LAST_EPOCHS)
+    last, last_adjusted = _differences(experiment, sources, 1)
+    for place, (contrast, difference, p) in enumerate(zip(experiment.contrasts, found, adjusted, strict=True)):
         runs = {name: sources.records_of(experiment.name, name) for name in contrast.terms}
         planned = {name: len(experiment.runs([name])) for name in contrast.terms}
         complete = all(len(runs[name]) == planned[name] for name in planned)
+        prefix = "" if complete or p is None else PROVISIONAL
         said = verdict_of_difference(difference and difference.value, p)
         row = {
             "experiment": experiment.name,
             "contrast": contrast.name,
             "claim": contrast.claim,
-            "verdict": said if complete or p is None else PROVISIONAL + said,
+            "verdict": prefix + said,
             "runs": ", ".join(f"{len(runs[name])} of {planned[name]}" for name in contrast.terms),
         }
         if difference:
             row |= {name: getattr(difference, name) for name in ("low", "high", "p_value", "detectable")}
-            row |= {"difference": difference.value, "p_adjusted": p, "records": list(chain(*runs.values()))}
+            row |= {
+                "difference": difference.value,
+                "p_adjusted": p,
+                "records": list(chain(*runs.values())),
+                "last_epoch_difference": last[place].value,
+                "last_epoch_verdict": prefix + verdict_of_difference(last[place].value, last_adjusted[place]),
+            }
         yield row | _published(contrast, experiment, sources)
 
 
-def _difference(contrast, experiment, sources):
+def _differences(experiment, sources, epochs):
+    """Return the `Difference` of each contrast, or None, and their adjusted p-values."""
+    found = [_difference(contrast, experiment, sources, epochs) for contrast in experiment.contrasts]
+    return found, holm([difference and difference.p_value for difference in found])
+
+
+def _difference(contrast, experiment, sources, epochs):
     """Return the `Difference` of our runs, or None if a network has none."""
     records = {name: sources.records_of(experiment.name, name) for name in contrast.terms}
     if not all(records.values()):
         return None
     return combination(
-        [(weight, sample([outcome(record) for record in records[name]])) for name, weight in contrast.terms.items()]
+        [
+            (weight, sample([outcome(record, epochs) for record in records[name]]))
+            for name, weight in contrast.terms.items()
+        ]
     )
 
 

@@ -2,7 +2,6 @@
 
 from compactnet.checks import format_shape
 from compactnet.measure import CONVENTION
-from compactnet.measure.counts import CLASSES
 from compactnet.report import published
 from compactnet.report.columns import Column, Table
 from compactnet.report.sources import Sources
@@ -45,10 +44,11 @@ def _table(experiment, sources):
         if network.name not in in_paper and (all_networks or sources.records_of(name, network.name))
     ]
     shape = data.network_input_shape
-    sources.counts.prepare([(network.name, network, shape) for network in networks])
+    sources.counts.prepare([(network.name, network, shape, data.classes) for network in networks])
     rows = []
     for network in networks:
-        count, records = sources.counts.get(network.name, network, shape), sources.records_of(name, network.name)
+        count = sources.counts.get(network.name, network, shape, data.classes)
+        records = sources.records_of(name, network.name)
         row = {
             "network": network.name,
             "model": network.title,
@@ -60,10 +60,11 @@ def _table(experiment, sources):
             row |= accuracy_row(records) | {"samples": samples_used(records), "minutes_a_run": minutes_per_run(records)}
         rows.append(row)
     note = (
-        f"Parameters and MFLOPs are counted with {format_shape(shape)} inputs and {CLASSES} classes by the "
+        f"Parameters and MFLOPs are counted with {format_shape(shape)} inputs and {data.classes} classes by the "
         f"convention *{CONVENTION}*. "
         f"Accuracies are test accuracies of runs that follow the config, {experiment.training.epochs} epochs each; "
         "*done* counts these runs, of those planned. The table has no values of the paper."
     )
     columns = (*COLUMNS, Column("samples", data.unit))
-    return Table(f"experiment_{name}", f"Experiment {name}: {data.description}", (note, ACCURACIES_NOTE), columns, rows)
+    notes = (*filter(None, [experiment.note]), note, ACCURACIES_NOTE)
+    return Table(f"experiment_{name}", f"Experiment {name}: {data.description}", notes, columns, rows)

@@ -12,6 +12,7 @@ from compactnet.report.published import PUBLISHED_TASKS, published_accuracies
 from compactnet.report.sources import Sources
 from compactnet.report.tables.verdicts import (
     CONTRADICTED,
+    FEW_RUNS,
     NOT_ENOUGH,
     PROVISIONAL,
     STYLES,
@@ -41,14 +42,18 @@ NOTES = (
     f"G1 is a test of equivalence: it is *supported* if the 90 % interval lies within {MARGIN:g} percentage points of "
     "zero, which is two one-sided tests at 5 %, and *contradicted* if the interval lies outside; runs of average and "
     "sum with the same seed start from the same weights and are compared in pairs. The first half of G2 is supported "
-    f"if the interval lies above {-MARGIN:g}, and contradicted if it lies below zero otherwise. The others are "
-    "supported if the interval excludes zero in the direction that the guideline says, and contradicted if it does in "
-    "the other. All else is *undecided*. For *all* families, the average decides, but a guideline is supported only "
-    "if each family supports it by itself.",
-    "The effect size is the contrast in standard deviations of a run. *Detectable* is the difference that as many "
-    f"runs would find with a probability of {100 * POWER:.0f} %. A mean needs two runs. Verdicts are *provisional* "
-    "while planned runs are missing. Experiments on several folds are left out, because their runs differ by fold as "
-    "well.",
+    f"if the interval lies above {-MARGIN:g}, and contradicted if it lies below zero otherwise: the maximum is then "
+    f"less accurate than the sum, perhaps by less than {MARGIN:g} points, and the paper does not say that it equals "
+    "the sum. The others are supported if the interval excludes zero in the direction that the guideline says, and "
+    "contradicted if it does in the other. All else is *undecided*. For *all* families, the average decides, but a "
+    "guideline is supported only if each family supports it by itself.",
+    "The effect size is the contrast in standard deviations of a run, or of the differences where runs are compared in "
+    "pairs. *Detectable* is the difference that as many runs would find with a probability of "
+    f"{100 * POWER:.0f} % ({FEW_RUNS}). A mean needs two runs. Verdicts are *provisional* while planned runs are "
+    "missing. They are not adjusted for their number: of 20 differences that are tested against zero and truly are "
+    "zero, one would get a verdict by chance.",
+    "Only the experiments of the paper's tables count here; shorter ones are in `contrasts.md`. Experiments on several "
+    "folds are left out, because their runs differ by fold as well.",
 )
 
 COLUMNS = (
@@ -275,6 +280,8 @@ def _row(hypothesis, evidence, family, planned, of_families=()):
         return row
     terms = [(weight / len(found), of) for _, terms in found for weight, of in terms]
     apart = combination(terms, hypothesis.confidence)
+    if apart.low is None:
+        return row
     spread = math.sqrt(sum(of.std**2 for _, of in terms) / len(terms))
     verdict = hypothesis.judge(apart.low, apart.high)
     if verdict == SUPPORTED and not all(one == SUPPORTED for one in of_families):

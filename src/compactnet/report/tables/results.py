@@ -1,6 +1,7 @@
 """One row for each network of each experiment on real data, for programs that read the results."""
 
-from compactnet.measure.counts import CLASSES
+from dataclasses import replace
+
 from compactnet.measure.speed_records import PAPER_WORK, newest
 from compactnet.report.columns import Column, Table
 from compactnet.report.comparison import CONFIDENCE, accuracy, combination
@@ -12,8 +13,8 @@ from compactnet.schema import hash_json
 NOTE = (
     "All experiments on real data, a row for each network; `results.csv` is for programs. Accuracies are test "
     "accuracies in percent after the last epoch, of runs that follow the config: mean, standard deviation and "
-    f"{100 * CONFIDENCE:.0f} % interval of the mean by Student. Parameters and FLOPs are counted at the task's inputs, "
-    f"with {CLASSES} classes. "
+    f"{100 * CONFIDENCE:.0f} % interval of the mean by Student; runs on several folds have none. Parameters "
+    "and FLOPs are counted with the inputs and the classes of the data. "
     "Speed is that of the network of this name in Table I: samples per second with TensorFlow on one processor thread, "
     "at 128x512x1. The hash is the same as long as the records are."
 )
@@ -51,7 +52,7 @@ def results(sources: Sources):
 
 def _row(experiment, network, sources):
     shape = experiment.data.network_input_shape
-    count = sources.counts.get(network.name, network, shape)
+    count = sources.counts.get(network.name, network, shape, experiment.data.classes)
     records = sources.records_of(experiment.name, network.name)
     row = {
         "experiment": experiment.name,
@@ -71,7 +72,8 @@ def _row(experiment, network, sources):
         row |= {"samples_per_s": 1 / timings.quartiles[1], "speed_record": speed}
     if records:
         ours = accuracy(records)
-        mean = combination([(1.0, ours)])
+        # Runs on several folds are no repetitions.
+        mean = combination([(1.0, ours if len(experiment.data.folds()) == 1 else replace(ours, std=None))])
         row |= {
             "accuracy_percent": ours.mean,
             "std": ours.std,

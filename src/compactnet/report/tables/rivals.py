@@ -1,5 +1,6 @@
 """The compact convolution and other convolutions that squeeze channels, at equal FLOPs."""
 
+from collections import Counter
 from types import MappingProxyType
 
 from compactnet.measure import CONVENTION
@@ -8,7 +9,7 @@ from compactnet.report.columns import Column, Section, Table
 from compactnet.report.comparison import accuracy, difference
 from compactnet.report.sources import Sources
 from compactnet.report.tables.accuracy_columns import samples_used
-from compactnet.report.tables.run_rows import longest_runs
+from compactnet.report.tables.run_rows import runs_by_epochs
 
 EXPERIMENTS = ("rivals-ic", "rivals-sed")
 RUNTIMES = MappingProxyType({"tensorflow": "TensorFlow", "litert": "LiteRT", "onnxruntime": "ONNX Runtime"})
@@ -54,9 +55,9 @@ NOTE = (
     "Networks with the FLOPs of the first on each skeleton: narrower, where their convolution is dearer. Parameters, "
     f"MFLOPs (*{CONVENTION}*) and peak activations of one sample are counted. Times are medians of one sample on one "
     "processor thread after a plain conversion, and of a training step of 32 samples on all threads of TensorFlow; "
-    "they are comparable within a column. Accuracies are test accuracies after the last epoch, of runs that follow "
-    "the config or, where there are none, of the longest shorter runs on all data: *epochs* says which. The "
-    "difference from the first network has a 95 % confidence interval by Welch."
+    "they are comparable within a column. Accuracies are test accuracies after the last epoch, of runs on all data "
+    "that follow the config but for *epochs*: for all networks of a skeleton the number that most of them were trained "
+    "for, the largest one of equals. The difference from the first network has a 95 % confidence interval by Welch."
 )
 
 
@@ -74,6 +75,7 @@ def _rows(experiment, sources):
     shape = experiment.data.network_input_shape
     sources.counts.prepare([(network.name, network, shape) for network in experiment.networks])
     first = {}
+    trained = {network.name: runs_by_epochs(experiment, network.name, sources) for network in experiment.networks}
     for network in experiment.networks:
         baseline = first.setdefault(network.skeleton.kind, network)
         count = sources.counts.get(network.name, network, shape)
@@ -86,7 +88,10 @@ def _rows(experiment, sources):
             "peak_activations_kb": count.peak_activation_bytes / 1e3,
         }
         row |= _times(experiment, baseline.name, network.name, sources)
-        yield row | _accuracy(experiment, baseline.name, network.name, sources)
+        of_skeleton = [trained[one.name] for one in experiment.networks if one.skeleton.kind == network.skeleton.kind]
+        counts = Counter(epochs for found in of_skeleton for epochs in found)
+        epochs = max(counts, key=lambda epochs: (counts[epochs], epochs), default=None)
+        yield row | _accuracy(*(trained[one].get(epochs, []) for one in (baseline.name, network.name)))
 
 
 def _times(experiment, baseline, network, sources):
@@ -104,8 +109,8 @@ def _times(experiment, baseline, network, sources):
     return values
 
 
-def _accuracy(experiment, baseline, network, sources):
-    records, first = (longest_runs(experiment, name, sources) for name in (network, baseline))
+def _accuracy(first, records):
+    """Return the values of a network from its records, and those of the first network of its skeleton."""
     if not records:
         return {}
     ours = accuracy(records)
@@ -117,7 +122,7 @@ def _accuracy(experiment, baseline, network, sources):
         "samples": samples_used(records),
         "records": records,
     }
-    if network != baseline and first and first[0].run.training == records[0].run.training:
+    if first and first is not records:
         apart = difference(ours, accuracy(first))
         values |= {"difference": apart.value, "difference_low": apart.low, "difference_high": apart.high}
     return values

@@ -75,9 +75,24 @@ def longest_runs(experiment, network, sources, usable=lambda record: True):
     Returns:
         `RunRecord`s of equal training, one for each seed and fold.
     """
-    members = [record for record in sources.records_of(experiment.name, network) if usable(record)]
-    if members:
-        return members
+    found = runs_by_epochs(experiment, network, sources, usable)
+    if not found:
+        return []
+    return found.get(experiment.training.epochs) or found[max(found)]
+
+
+def runs_by_epochs(experiment, network, sources, usable=lambda record: True):
+    """Return the records of a network on all data that follow a config but for their number of epochs.
+
+    Args:
+        experiment: The `Experiment`.
+        network: Name of the network.
+        sources: The `Sources`.
+        usable: Function of a record that says whether it counts.
+
+    Returns:
+        {epochs: `RunRecord`s, one for each seed and fold}
+    """
     planned = {run.key: run for run in experiment.runs([network])}
     shorter = {}
     for record in sorted(sources.others, key=lambda record: record.finished):
@@ -88,7 +103,9 @@ def longest_runs(experiment, network, sources, usable=lambda record: True):
         same = (run.network, run.data) == (config.network, config.data)
         if same and run.training == config.training.model_copy(update={"epochs": run.training.epochs}):
             shorter.setdefault(run.training.epochs, {})[run.key] = record
-    return list(shorter[max(shorter)].values()) if shorter else []
+    found = {epochs: list(by_key.values()) for epochs, by_key in shorter.items()}
+    members = [record for record in sources.records_of(experiment.name, network) if usable(record)]
+    return found | ({experiment.training.epochs: members} if members else {})
 
 
 def run_rows(records, sources):

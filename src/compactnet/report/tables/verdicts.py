@@ -14,6 +14,9 @@ PROVISIONAL = "provisional: "
 SIGNIFICANT = 1 - CONFIDENCE
 """Largest p-value that decides."""
 
+FEW_RUNS = "nearer 70 % with three runs a mean, 50 % with two"
+"""By how much Welch's test misses that probability, in words for notes; simulated."""
+
 STYLES = MappingProxyType({SUPPORTED: "same", CONTRADICTED: "apart", UNDECIDED: "unknown", NOT_ENOUGH: "unknown"})
 """How the cell of a verdict looks."""
 
