@@ -66,6 +66,7 @@ def commit():
         ).stdout.strip()
 
     try:
+        git("ls-files", "--error-unmatch", compactnet.__file__)  # an installed copy may lie in another repository
         head = git("rev-parse", "HEAD")
         return head + ("+changes" if git("status", "--porcelain", "--untracked-files=no", "--", ".") else "")
     except (OSError, subprocess.SubprocessError):

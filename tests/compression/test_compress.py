@@ -268,6 +268,92 @@ def test_a_normalization_that_was_adapted_stays_adapted(untimed):
     np.testing.assert_allclose(values(same, samples()), values(model, samples()), rtol=1e-6)
 
 
+@keras.saving.register_keras_serializable("tests")
+class Standardized(keras.layers.Layer):
+    """A layer with a `Normalization` inside."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.inner = keras.layers.Normalization(name="inner")
+
+    def build(self, shape):
+        self.inner.build(shape)
+        super().build(shape)
+
+    def call(self, inputs):
+        return self.inner(inputs)
+
+
+@pytest.mark.parametrize("kind", ["nested", "custom"])
+def test_so_does_one_inside_another_layer(untimed, kind):
+    inputs = keras.Input(SHAPE)
+    if kind == "nested":
+        adapted = keras.layers.Normalization()
+        adapted.adapt(3 + 2 * samples(8))
+        outer = keras.Sequential([keras.Input(SHAPE), adapted], name="scaling")
+    else:
+        outer = Standardized(name="scaling")
+        outer.build((None, *SHAPE))
+        outer.inner.adapt(3 + 2 * samples(8))
+    model = keras.Model(inputs, keras.layers.Conv2D(4, 3)(outer(inputs)))
+    same, _ = compactnet.compress(model)
+    np.testing.assert_allclose(values(same, samples()), values(model, samples()), rtol=1e-5, atol=1e-6)
+
+
+@keras.saving.register_keras_serializable("tests")
+class Nameless(keras.layers.Layer):
+    """A layer whose config has no name."""
+
+    def __init__(self, **settings):
+        super().__init__(**settings)
+
+    def build(self, shape):
+        self.factors = self.add_weight(shape=(shape[-1],), initializer="ones")
+
+    def call(self, inputs):
+        return inputs * self.factors
+
+    def get_config(self):
+        return {}
+
+
+def test_a_layer_whose_config_has_no_name_keeps_its_weights(untimed):
+    inputs = keras.Input(SHAPE)
+    layer = Nameless()
+    model = keras.Model(inputs, keras.layers.Conv2D(4, 3)(layer(inputs)))
+    layer.set_weights([np.array([1.0, 5.0, 9.0])])
+    same, _ = compactnet.compress(model)
+    np.testing.assert_allclose(values(same, samples()), values(model, samples()), rtol=1e-5, atol=1e-6)
+
+
+def test_a_frozen_1x1_convolution_with_new_weights_is_trained(untimed):
+    inputs = keras.Input((8, 8, 32))
+    outputs = keras.layers.DepthwiseConv2D(3, trainable=False)(inputs)
+    model = keras.Model(inputs, keras.layers.Conv2D(64, 1, trainable=False, name="x")(outputs))
+    smaller, _ = compactnet.compress(model, skip_first=False)
+    assert smaller.get_layer("x").trainable_weights
+    assert len(smaller.trainable_weights) == 2
+    warm, _ = compactnet.compress(model, skip_first=False, warm_start=True, calibration_data=samples(4, (8, 8, 32)))
+    assert not warm.trainable_weights
+
+
+def test_attention_does_not_stop_it(untimed):
+    inputs = keras.Input(SHAPE)
+    outputs = keras.layers.MaxPooling2D()(keras.layers.Conv2D(32, 3)(inputs))
+    outputs = keras.layers.Reshape((-1, 32))(keras.layers.Conv2D(32, 3, name="x")(outputs))
+    model = keras.Model(inputs, keras.layers.MultiHeadAttention(2, 4)(outputs, outputs))
+    _, report = compactnet.compress(model)
+    assert replaced(report) == ["x"]
+
+
+def test_a_lambda_layer_is_refused_in_one_line(untimed):
+    inputs = keras.Input(SHAPE)
+    model = keras.Model(inputs, keras.layers.Lambda(lambda x: x * 2)(inputs))
+    with pytest.raises(InputError, match="cannot be copied") as error:
+        compactnet.compress(model)
+    assert "\n" not in str(error.value)
+
+
 def test_several_inputs_and_outputs_are_kept_and_not_timed():
     first, second = keras.Input(SHAPE, name="first"), keras.Input(SHAPE, name="second")
     outputs = keras.layers.Conv2D(32, 3, 2, padding="same")(first + second)

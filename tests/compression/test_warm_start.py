@@ -115,6 +115,37 @@ def test_inputs_used_twice_and_additions_are_followed():
     assert errors[True] < errors[False] / 4
 
 
+def test_an_activation_before_the_normalization_keeps_the_constant_out():
+    # The kernel is one that a compact convolution represents, but nothing takes in a constant.
+    inputs = keras.Input(SHAPE)
+    outputs = keras.layers.Conv2D(32, 3, 2, activation="relu")(inputs)
+    layer = keras.layers.Conv2D(16, 3, use_bias=False, activation="relu", name="x")
+    model = keras.Model(inputs, keras.layers.BatchNormalization()(layer(outputs)))
+    generator = np.random.default_rng(0)
+    rows = np.repeat(generator.normal(size=(16, 16)), 2, axis=0)
+    layer.set_weights([generator.normal(size=(3, 3, 32, 1)) * rows])
+    x = samples(64)
+    smaller, report = compactnet.compress(model, skip_first=False, warm_start=True, calibration_data=x)
+    assert [row.name for row in report.replaced] == ["x"]
+    expected = values(model, x)
+    error = values(smaller, x) - expected
+    assert error.var() < 0.2 * expected.var()
+
+
+def test_a_shared_normalization_keeps_its_statistics():
+    inputs = keras.Input(SHAPE)
+    stem = keras.layers.Conv2D(32, 3, 2, activation="relu")(inputs)
+    shared = keras.layers.BatchNormalization(name="shared")
+    outputs = keras.layers.Add()(
+        [shared(keras.layers.Conv2D(32, 3, padding="same", name=name)(stem)) for name in ("a", "b")]
+    )
+    model = keras.Model(inputs, outputs)
+    smaller, report = compactnet.compress(model, warm_start=True, calibration_data=samples(32))
+    assert {row.name for row in report.replaced} == {"a", "b"}
+    for before, after in zip(shared.get_weights(), smaller.get_layer("shared").get_weights(), strict=True):
+        np.testing.assert_array_equal(before, after)
+
+
 def test_pixels_of_whole_numbers_are_calibration_data():
     model, _ = grouped("separable")
     model = keras.Sequential([keras.Input(SHAPE), keras.layers.Rescaling(1 / 255), model])

@@ -1,5 +1,6 @@
 import errno
 import os
+import shutil
 
 import keras
 import numpy as np
@@ -202,6 +203,44 @@ def test_one_output_unit_is_not_compared_by_class(tmp_path, samples):
     with pytest.raises(InputError, match="at least two classes"):
         export(model, tmp_path / "m.tflite", precision="int8", calibration_data=samples)
     export(model, tmp_path / "m.tflite")
+
+
+def test_labels_are_class_numbers(tmp_path, samples):
+    for labels in (["a"] * len(samples), [5] * len(samples), [-1] * len(samples), [0.5] * len(samples)):
+        with pytest.raises(InputError, match=r"must be integers from 0 to 4\. Received"):
+            export(small(), tmp_path / "m.tflite", verification_data=(samples, labels))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_form_that_no_operation_takes_is_not_named(tmp_path):
+    report = export(small("max"), tmp_path / "m.tflite", interchannel="tied")
+    assert report.interchannel == "slices"
+    assert load(tmp_path / "m.tflite").metadata["interchannel"] == "slices"
+
+
+def test_a_saved_model_is_not_said_to_run_on_one_thread(tmp_path):
+    assert "all threads of TensorFlow" in str(export(small(), tmp_path / "m", interchannel="slices"))
+    assert "one thread" in str(export(small(), tmp_path / "m.tflite", interchannel="slices"))
+
+
+def test_both_files_of_openvino_are_replaced_or_none(tmp_path, monkeypatch):
+    path = tmp_path / "m.XML"
+    report = export(small(), path, interchannel="slices")
+    assert report.bytes == sum(one.stat().st_size for one in tmp_path.iterdir())
+    before = {one: one.read_bytes() for one in tmp_path.iterdir()}
+    assert len(before) == 2
+    copied, copy = [], shutil.copyfile
+
+    def copy_one(source, target):
+        if copied:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        copied.append(source)
+        copy(source, target)
+
+    monkeypatch.setattr(exporting.shutil, "copyfile", copy_one)
+    with pytest.raises(ResourceError):
+        export(small(classes=4), path, interchannel="slices")
+    assert {one: one.read_bytes() for one in tmp_path.iterdir()} == before
 
 
 def test_a_network_in_mixed_precision_exports(tmp_path):

@@ -142,6 +142,60 @@ def test_mixed_precision_is_folded_in_float32():
     np.testing.assert_allclose(outputs_of(folded, samples), outputs_of(model, samples), atol=1e-2)
 
 
+def test_nested_models_operations_and_statistics_are_folded_in_float32():
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        adapted = keras.layers.Normalization()
+        adapted.adapt(3 + np.random.default_rng(0).normal(size=(64, 12, 12, 3)).astype("float32"))
+        inputs = keras.Input((12, 12, 3))
+        outputs = keras.Sequential([keras.Input((12, 12, 3)), keras.layers.Conv2D(8, 3)])(adapted(inputs))
+        model = keras.Model(inputs, keras.ops.relu(outputs + 1.0))
+    finally:
+        keras.config.set_dtype_policy("float32")
+    folded = fold(model)
+    assert {layer.dtype_policy.compute_dtype for layer in folded.layers} == {"float32"}
+    samples = 3 + np.random.default_rng(1).normal(size=(3, 12, 12, 3)).astype("float32")
+    np.testing.assert_allclose(outputs_of(folded, samples), outputs_of(model, samples), atol=2e-2)
+
+
+class Halving(keras.layers.BatchNormalization):
+    """A normalization of another kind."""
+
+    def call(self, inputs, training=None):
+        return super().call(inputs, training=training) / 2
+
+
+def test_a_subclass_of_batch_normalization_is_not_folded():
+    inputs = keras.Input((6, 6, 4))
+    model = keras.Model(inputs, Halving()(keras.layers.Conv2D(4, 3)(inputs)))
+    assert "Halving" in kinds(fold(model))
+
+
+class Scaled(keras.layers.Conv2D):
+    """A convolution with a scalar weight."""
+
+    def build(self, shape):
+        super().build(shape)
+        self.factor = self.add_weight(shape=(), initializer="ones")
+
+    def call(self, inputs):
+        return super().call(inputs) * self.factor
+
+
+def test_channels_of_a_subclass_of_a_convolution_stay_in_order():
+    inputs = keras.Input((6, 6, 4))
+    outputs = InterchannelPooling(2, "max", "adjacent")(Scaled(8, 3)(inputs))
+    fold(keras.Model(inputs, outputs))
+
+
+def test_an_output_that_is_no_number_is_an_error():
+    inputs = keras.Input((6, 6, 4))
+    good = keras.layers.Conv2D(4, 3)(inputs)
+    model = keras.Model(inputs, [good, keras.ops.log(-keras.ops.abs(inputs) - 1.0)])
+    with pytest.raises(InputError, match="differs by nan"):
+        fold(model)
+
+
 def test_several_inputs_and_outputs_and_operations_stay():
     one, two = keras.Input((6, 6, 4), name="one"), keras.Input((6, 6, 4), name="two")
     joined = keras.ops.concatenate([one, two * 2.0], axis=-1)

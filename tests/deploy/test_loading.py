@@ -1,12 +1,15 @@
 import subprocess
 import sys
 
+import keras
 import numpy as np
 import pytest
 import soundfile
 
 from compactnet.data import log_mel
-from compactnet.deploy import export, load
+from compactnet.data.log_mel import EVENTS
+from compactnet.deploy import ImagePreprocessing, export, load
+from compactnet.deploy import preprocessing as preprocessing_module
 from compactnet.deploy.preprocessing import from_json
 from compactnet.deploy.running import reason_of
 from compactnet.errors import InputError
@@ -48,6 +51,53 @@ def test_an_image_of_another_size_and_kind_is_converted(exported_images, tmp_pat
     assert len(load(folder / "small.tflite").classify(tmp_path / "grey.png")) == 3
 
 
+def test_an_image_of_16_bits_is_scaled_and_one_of_32_refused(images, tmp_path):
+    image = pytest.importorskip("PIL.Image")
+    preprocessing = ImagePreprocessing.of(images)
+    values = np.linspace(0, 255, 144).round().astype(np.uint8).reshape(12, 12)
+    image.fromarray(values).save(tmp_path / "8.png")
+    image.fromarray(values.astype(np.uint16) * 257).save(tmp_path / "16.png")
+    shape = (12, 12, 3)
+    np.testing.assert_array_equal(preprocessing(tmp_path / "16.png", shape), preprocessing(tmp_path / "8.png", shape))
+    image.fromarray(values.astype(np.float32)).save(tmp_path / "32.tiff")
+    with pytest.raises(InputError, match=r"32\.tiff has values of 32 bits"):
+        preprocessing(tmp_path / "32.tiff", shape)
+
+
+def test_an_image_stands_upright(images, tmp_path):
+    image = pytest.importorskip("PIL.Image")
+    values = np.random.default_rng(0).integers(0, 256, (12, 12, 3), dtype=np.uint8)
+    exif = image.Exif()
+    exif[0x0112] = 3  # turned by 180 degrees
+    image.fromarray(values[::-1, ::-1]).save(tmp_path / "turned.png", exif=exif)
+    image.fromarray(values).save(tmp_path / "upright.png")
+    first, second = (
+        ImagePreprocessing.of(images)(tmp_path / f"{name}.png", (12, 12, 3)) for name in ("turned", "upright")
+    )
+    np.testing.assert_array_equal(first, second)
+
+
+@pytest.mark.parametrize("classes", [1, 3])
+def test_sigmoids_are_probabilities_as_they_are(images, classes, tmp_path):
+    image = pytest.importorskip("PIL.Image")
+    image.new("RGB", (12, 12), (200, 10, 90)).save(tmp_path / "a.png")
+    inputs = keras.Input((12, 12, 3))
+    model = keras.Model(inputs, keras.layers.Dense(classes, "sigmoid")(keras.layers.Flatten()(inputs)))
+    preprocessing = ImagePreprocessing.of(images)
+    labels = LABELS[:classes]
+    export(model, tmp_path / "m.tflite", labels=labels, preprocessing=preprocessing)
+    expected = np.asarray(model(preprocessing(tmp_path / "a.png", (12, 12, 3))[np.newaxis]))[0]
+    found = dict(load(tmp_path / "m.tflite").classify(tmp_path / "a.png"))
+    assert [found[label] for label in labels] == pytest.approx(expected.tolist(), abs=1e-5)
+
+
+def test_labels_of_one_logit_are_refused(tmp_path):
+    inputs = keras.Input((12, 12, 3))
+    model = keras.Model(inputs, keras.layers.Dense(1)(keras.layers.Flatten()(inputs)))
+    with pytest.raises(InputError, match="ends in a sigmoid"):
+        export(model, tmp_path / "m.tflite", labels=["defect"])
+
+
 def test_a_recording_becomes_the_features_of_training(exported_sounds, sounds, recording):
     path, model = exported_sounds
     preprocessing, config, statistics = sounds
@@ -74,7 +124,18 @@ def test_without_soxr_scipy_resamples_nearly_alike(sounds, recording, monkeypatc
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with_scipy = preprocessing(file, (16, 26, 1)) * statistics.std
     # In decibels, below the highest band, where both filters end.
-    np.testing.assert_allclose(with_scipy[:14], with_soxr[:14], atol=0.5)
+    np.testing.assert_allclose(with_scipy[:14], with_soxr[:14], atol=0.05)
+
+
+@pytest.mark.parametrize("rate", [8_000, 22_050, 48_000])
+def test_it_does_so_for_every_rate(rate, monkeypatch):
+    samples = (0.1 * np.random.default_rng(0).normal(size=4 * rate)).astype("float32")
+    features = []
+    for names in (("soxr",), ()):
+        monkeypatch.setattr("importlib.util.find_spec", lambda name, names=names: name in names or None)
+        features.append(log_mel(preprocessing_module._resample(samples, rate, 44_100), 44_100, EVENTS))
+    # Bands above half the rate are nearly silent, where decibels tell the filters apart.
+    assert np.abs(features[0] - features[1]).mean() < 0.2
 
 
 def test_a_length_that_does_not_fit_is_an_error(sounds, recording):

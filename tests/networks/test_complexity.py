@@ -1,4 +1,5 @@
 import csv
+import math
 import re
 from functools import cache
 from pathlib import Path
@@ -181,6 +182,51 @@ def test_a_layer_with_weights_and_no_rule_is_reported_and_counts_no_flops():
     assert counted.flops == 2 * 5 * 3 * 2
     assert counted.params == 4 * 3 + 3 * 2 + 2
     assert [row.known for row in counted.layers] == [False, True]
+
+
+def attending(kind, *arguments, **fields):
+    """Return a function of a tensor that attends from it to itself."""
+    return lambda inputs: kind(*arguments, **fields, name="layer")(inputs, inputs)
+
+
+@pytest.mark.parametrize(
+    ("shape", "layer", "parameters"),
+    [
+        ((8, 16), attending(layers.MultiHeadAttention, 2, 4), 3 * (16 * 8 + 8) + 8 * 16 + 16),
+        ((8, 16), attending(layers.GroupQueryAttention, 4, 2, 1), 2 * (16 * 4 + 4) + 16 * 8 + 8 + 8 * 16 + 16),
+        ((2, 8, 8, 4), layers.TimeDistributed(CompactConv2D(6, 3), name="layer"), 9 * 4 + 4 + 4 * 4 + 2 * 6 + 6),
+    ],
+    ids=["MultiHeadAttention", "GroupQueryAttention", "TimeDistributed"],
+)
+def test_a_layer_that_loses_sizes_inside_counts_as_a_whole(shape, layer, parameters):
+    inputs = keras.Input(shape)
+    counted = complexity(keras.Model(inputs, layers.Dense(3)(layer(inputs))))
+    assert counted.unknown == ("layer",)
+    assert counted.flops == 0
+    assert next(row.params for row in counted.layers) == parameters
+    assert None not in counted.layers[0].output_shape
+    assert counted.peak_activation_bytes > 4 * math.prod(shape)
+
+
+def test_flops_that_depend_on_a_size_that_a_layer_lost_are_unknown_and_no_other():
+    einsum = layers.EinsumDense("bij,jk->bik", output_shape=(None, 3), name="einsum")
+    stack = (
+        *(layers.Conv1D(4, 1, name="before"), einsum, layers.BatchNormalization(), layers.Conv1D(4, 1, name="conv")),
+        *(InterchannelPooling(2, name="pooling"), layers.Dense(2, name="dense"), layers.GlobalAveragePooling1D()),
+    )
+    counted = complexity(chain((5, 4), *stack, layers.Dense(2, name="last")), count_dense=True)
+    assert counted.unknown == ("einsum", "conv", "pooling", "dense")
+    assert counted.flops == 2 * 5 * 4 * 4 + 2 * 2 * 2
+    assert math.isnan(counted.peak_activation_bytes)
+
+
+@pytest.mark.parametrize("kind", [layers.Attention, layers.AdditiveAttention])
+@pytest.mark.parametrize("use_scale", [False, True])
+def test_attention_is_unknown_with_and_without_weights(kind, use_scale):
+    inputs = keras.Input((8, 4))
+    assert complexity(keras.Model(inputs, kind(use_scale=use_scale, name="attention")([inputs, inputs]))).unknown == (
+        "attention",
+    )
 
 
 def test_what_cannot_be_opened_or_multiplies_outside_a_layer_is_unknown():

@@ -350,11 +350,26 @@ def test_no_wrapper_loses_a_weight(layer):
     assert flatten(model).count_params() == model.count_params()
 
 
-def test_attention_is_opened():
-    inputs = keras.Input((5, 4))
-    model = keras.Model(inputs, keras.layers.MultiHeadAttention(2, 3)(inputs, inputs))
+@pytest.mark.parametrize(("length", "stays_closed"), [(5, True), (None, False)])
+def test_attention_stays_closed_where_it_would_lose_a_known_size(length, stays_closed):
+    inputs = keras.Input((length, 4))
+    model = keras.Model(inputs, keras.layers.MultiHeadAttention(2, 3, name="attention")(inputs, inputs))
     flat = flatten(model)
     assert flat.count_params() == model.count_params()
+    assert composites(flat) == ["attention"] * stays_closed
+
+
+def test_a_wrapper_that_moves_the_batch_axis_stays_closed():
+    model = around(keras.layers.TimeDistributed(CompactConv2D(6, 3), name="each"), (2, 6, 6, 4))
+    flat = flatten(model, copy_weights=True)
+    assert names(flat)[1:] == ["each"]
+    samples = samples_for(model)
+    np.testing.assert_allclose(array(flat(samples)), array(model(samples)), rtol=1e-5, atol=1e-6)
+
+
+def test_a_model_of_open_sizes_is_opened_though_its_outputs_have_none():
+    inner = [keras.Input((None, None, 4)), CompactConv2D(4, 3), keras.layers.GlobalAveragePooling2D()]
+    flat = flatten(around(keras.Sequential(inner), (None, None, 4)))
     assert composites(flat) == []
 
 

@@ -3,9 +3,9 @@
 import keras
 
 from compactnet.compression.choosing import POINTWISE, SEPARABLE
-from compactnet.compression.opening import clone_layer, copied
+from compactnet.compression.opening import copied
 from compactnet.layers import CompactConv2D, InterchannelPooling
-from compactnet.networks.graph import copy_weights_of
+from compactnet.networks.graph import clone_layer, copy_weights_of
 
 SAME = ("name", "trainable", "dtype", "filters", "kernel_size", "strides", "padding", "dilation_rate", "use_bias")
 SAME += ("activation", "bias_initializer", "bias_regularizer", "bias_constraint")
@@ -28,8 +28,10 @@ def compacted(model, choices, rules):
 
     def clone(operation):
         choice = chosen.get(operation.name)
-        if choice is None or choice.kind == POINTWISE:
+        if choice is None:
             return clone_layer(operation)
+        if choice.kind == POINTWISE:
+            return clone_layer(operation, trainable=is_trained(operation, rules))
         return compact_layer(operation, choice, rules)
 
     def call(layer, *args, **kwargs):
@@ -56,12 +58,16 @@ def pooling_name(choice):
     return f"{choice.name}_interchannel"
 
 
+def is_trained(layer, rules):
+    """Say whether the replacement of a layer is trainable: new weights of a layer that was frozen must be trained."""
+    return layer.trainable or not rules.warm_start
+
+
 def compact_layer(layer, choice, rules):
     """Return the compact convolution that replaces a standard or separable one."""
     config = layer.get_config()
     arguments = {name: config[name] for name in SAME}
-    # New weights of a layer that was frozen must be trained.
-    arguments["trainable"] |= not rules.warm_start
+    arguments["trainable"] = is_trained(layer, rules)
     for argument in ("initializer", "regularizer", "constraint"):
         for weight in ("depthwise", "pointwise"):
             # Both kernels of a compact convolution take what the one kernel of a standard convolution had.

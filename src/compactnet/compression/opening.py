@@ -7,7 +7,7 @@ the layers that its author wrote.
 import keras
 
 from compactnet.errors import InputError
-from compactnet.networks.graph import JOINT, copy_weights_of
+from compactnet.networks.graph import JOINT, clone_layer, copy_weights_of
 
 
 def opened(model):
@@ -67,14 +67,9 @@ def copied(model, clone, call):
     """
     try:
         return keras.models.clone_model(model, clone_function=clone, call_function=call, recursive=False)
-    except (NotImplementedError, TypeError) as error:
+    except (NotImplementedError, TypeError, ValueError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise InputError(f"{model.name!r} cannot be copied layer by layer from their configs: {reason}") from error
-
-
-def clone_layer(operation):
-    """Return a copy of a layer or another operation, without weights."""
-    return type(operation).from_config(operation.get_config())
 
 
 def _copied(model):

@@ -123,10 +123,13 @@ def _row(original, compressed, choice):
 
 
 def _flops(model):
-    """Return the FLOPs of one sample, or None where the model leaves sizes open."""
+    """Return the FLOPs of one sample, or None where they are unknown: sizes are open, or a layer has no rule."""
     if any(None in tensor.shape[1:] for tensor in model.inputs):
         return None
-    return complexity(model).flops
+    try:
+        return complexity(model).flops
+    except InputError:
+        return None
 
 
 def _check_filters(filters):

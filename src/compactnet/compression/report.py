@@ -14,7 +14,7 @@ class ReplacedLayer:
         name: Name of the layer, before and after.
         kind: What it was: "Conv2D", "SeparableConv2D" or "1x1 Conv2D after a depthwise one".
         compact_factor: C.
-        macs_before: Multiply-accumulates of one sample before, None where the input size is unknown.
+        macs_before: Multiply-accumulates of one sample before, None where they are unknown.
         macs_after: Likewise after; the additions of the interchannel operation are not among them.
         params_before: Number of weights before.
         params_after: Number of weights after, the inner normalization included.
@@ -70,7 +70,7 @@ class CompressionReport:
         skipped: A `SkippedLayer` for each other convolution.
         params_before: Number of weights of the original.
         params_after: Number of weights of the compressed model.
-        flops_before: FLOPs of one sample by `compactnet.measure.CONVENTION`, None where the input size is unknown.
+        flops_before: FLOPs of one sample by `compactnet.measure.CONVENTION`, None where they are unknown.
         flops_after: Likewise, of the compressed model.
         times: The `Times`.
         warm_start: Whether the compressed model took over what was trained.

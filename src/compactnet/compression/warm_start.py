@@ -14,6 +14,7 @@ The moving statistics of later batch normalizations change by as much as their i
 """
 
 import math
+from collections import Counter
 
 import keras
 import numpy as np
@@ -129,6 +130,7 @@ def fit(model, compressed, choices, rules, x):
     chosen = {choice.name: choice for choice in choices}
     generator = np.random.default_rng(0)
     steps = list(computation_nodes(model))
+    calls = Counter(id(node.operation) for node in steps)
     last_use = {id(tensor): index for index, node in enumerate(steps) for tensor in node.input_tensors}
     dtype = model.inputs[0].dtype
     batches = [_numpy(keras.ops.cast(x[start : start + BATCH], dtype)) for start in range(0, len(x), BATCH)]
@@ -147,7 +149,8 @@ def fit(model, compressed, choices, rules, x):
         elif any(original is not other for original, other in before):
             if isinstance(operation, keras.layers.BatchNormalization):
                 layer = compressed.get_layer(operation.name)
-                if layer.axis in (-1, before[0][0][0].ndim - 1):
+                # One that is called several times normalizes all its inputs alike.
+                if layer.axis in (-1, before[0][0][0].ndim - 1) and calls[id(operation)] == 1:
                     _adapt_statistics(layer, *before[0])
                 new = [[_numpy(layer(batch, training=False)) for batch in before[0][1]]]
             else:
@@ -182,7 +185,7 @@ def _fit_compact(compressed, choice, original, original_inputs, inputs, rules, g
     layer.normalization.set_weights([scale, OFFSET * scale, mean, variance])
     features = layer.depthwise_activation_layer(layer.normalization(features[:, None, None], training=False))
     pooled = _numpy(layer.interchannel(features))[:, 0, 0]
-    layer.pointwise.set_weights(_solved(layer.pointwise, pooled, targets, choice))
+    layer.pointwise.set_weights(_solved(layer.pointwise, pooled, targets, choice, original))
     return [_numpy(layer(batch, training=False)) for batch in inputs]
 
 
@@ -192,7 +195,9 @@ def _fit_pointwise(compressed, choice, original, original_inputs, inputs, rules,
     targets, rows_of = _targets(original, original_inputs, generator)
     rows, columns = layer.strides
     pooled = [_numpy(pooling(batch)) for batch in inputs]
-    layer.set_weights(_solved(layer, rows_of([batch[:, ::rows, ::columns] for batch in pooled]), targets, choice))
+    layer.set_weights(
+        _solved(layer, rows_of([batch[:, ::rows, ::columns] for batch in pooled]), targets, choice, original)
+    )
     return [_numpy(layer(batch)) for batch in pooled]
 
 
@@ -319,11 +324,11 @@ def _by_channel(kernel):
     return np.asarray(kernel, np.float64).reshape(height * width, channels, filters).swapaxes(0, 1)
 
 
-def _solved(layer, features, targets, choice):
+def _solved(layer, features, targets, choice, original):
     """Return the kernel, and the bias if the layer has one, that give the targets with the least squared error."""
     features, targets = np.asarray(features, np.float64), np.asarray(targets, np.float64)
-    # Without a bias, a normalization after the layer takes the constant in.
-    constant = layer.use_bias or choice.normalization is not None
+    # Without a bias, a normalization right after the layer takes the constant in.
+    constant = layer.use_bias or (choice.normalization is not None and original.activation is keras.activations.linear)
     centre, offset = (features.mean(0), targets.mean(0)) if constant else (0.0, 0.0)
     centred = features - centre
     kernel = _ridge(centred.T @ centred, centred.T @ (targets - offset))

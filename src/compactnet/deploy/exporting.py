@@ -1,5 +1,6 @@
 """Export: fold, convert, run the file in its own runtime, compare it with the model, and keep the fastest form."""
 
+import contextlib
 import functools
 import shutil
 import tempfile
@@ -19,13 +20,15 @@ from compactnet.deploy.converting import (
     convert,
     missing_converters,
 )
-from compactnet.deploy.folding import candidate_forms, fold_into, in_float32, random_samples
+from compactnet.deploy.folding import candidate_forms, fold_into, form_taken, in_float32, random_samples
 from compactnet.deploy.forms import FORMS
 from compactnet.deploy.inspecting import inspect_file
 from compactnet.deploy.preprocessing import AudioPreprocessing, ImagePreprocessing
 from compactnet.deploy.running import Running, check_input, format_of, open_file
 from compactnet.errors import InputError
 from compactnet.files import atomic_write, storage_errors
+from compactnet.networks.graph import flatten
+from compactnet.networks.keras_internals import producer
 from compactnet.processes import has_vnni, processor
 from compactnet.timing import interleaved
 
@@ -48,7 +51,8 @@ class ExportReport:
         format: "litert", "onnx", "openvino" or "saved_model".
         precision: As asked for.
         interchannel: The form of the interchannel operation that was kept; None where the model has none.
-        milliseconds_by_form: {form: median milliseconds of a sample on one thread}, for all forms that were tried.
+        milliseconds_by_form: {form: median milliseconds of a sample on one thread; on those of TensorFlow for a
+            SavedModel}, for all forms that were tried.
         refused_forms: {form: why its file was not used}.
         milliseconds: Those of the file.
         bytes: Size of the file, or of all files of the folder.
@@ -89,9 +93,11 @@ class ExportReport:
     processor: str
 
     def __str__(self):
+        # A SavedModel cannot ask TensorFlow for one.
+        threads = "all threads of TensorFlow" if self.format == "saved_model" else "one thread"
         rows = [
             ("file", f"{self.path} ({self.format}, {self.precision}, {self.bytes / 1e6:.2f} MB)"),
-            ("speed", f"{self.milliseconds:.2f} ms a sample, one thread, {self.processor}"),
+            ("speed", f"{self.milliseconds:.2f} ms a sample, {threads}, {self.processor}"),
         ]
         if self.interchannel:
             tried = ", ".join(f"{form} {value:.2f} ms" for form, value in self.milliseconds_by_form.items())
@@ -204,7 +210,7 @@ def export(
     shape = _input_shape(model, input_signature)
     model = in_float32(model)
     found = candidate_forms(model)
-    forms = [interchannel] if interchannel != "auto" else found or ["slices"]
+    forms = [form_taken(model, interchannel)] if interchannel != "auto" else found or ["slices"]
     calibration = _calibration(calibration_data, precision, shape)
     x, y, verified_on = _verification(model, verification_data, calibration, shape, precision)
     output = tuple(model.outputs[0].shape)
@@ -216,13 +222,16 @@ def export(
     if max_drop is not None and (y is None or not isinstance(max_drop, int | float) or not 0 <= max_drop <= 1):
         raise InputError("`max_drop` is a share from 0 to 1 and needs `verification_data` with labels, a pair (x, y).")
     metadata = _metadata(model, shape, precision, labels, preprocessing)
-    metadata["probabilities"] = _are_probabilities(_outputs(model, x[:8]))
+    metadata["probabilities"] = _gives_probabilities(model, _outputs(model, x[:8]))
+    if labels is not None and output[-1] < 2 and not metadata["probabilities"]:
+        raise InputError(f"`labels` of one output need a network that ends in a sigmoid. Received: labels={labels!r}")
     with tempfile.TemporaryDirectory() as folder:
         files, refused = converted_files(model, forms, format, precision, calibration, (x, y), folder, max_drop)
         milliseconds = milliseconds_of(files, x[:1])
         best = min(milliseconds, key=milliseconds.get)
         kept = files[best]
-        attach_metadata(kept.path, format, {**metadata, "interchannel": best if found else None})
+        with storage_errors(kept.path, "Free some space, or set TMPDIR to another folder."):
+            attach_metadata(kept.path, format, {**metadata, "interchannel": best if found else None})
         with suppress_stderr():
             open_file(kept.path)  # it still opens with its metadata
         path = _put(kept.path, Path(filepath))
@@ -389,7 +398,14 @@ def _verification(model, data, calibration, shape, precision):
             f"`verification_data` must be samples x, or a pair (x, y) with a class number for each sample. Received: "
             f"x of shape {x.shape}, y of shape {np.shape(y)}"
         )
-    return x, None if y is None else np.asarray(y), "verification data"
+    if y is not None:
+        y, classes = np.asarray(y), model.outputs[0].shape[-1]
+        if not np.issubdtype(y.dtype, np.integer) or y.min() < 0 or y.max() >= classes:
+            raise InputError(
+                f"The labels of `verification_data` must be integers from 0 to {classes - 1}. Received: dtype {y.dtype}"
+                + (f", from {y.min()} to {y.max()}" if np.issubdtype(y.dtype, np.number) else "")
+            )
+    return x, y, "verification data"
 
 
 def _metadata(model, shape, precision, labels, preprocessing):
@@ -432,7 +448,11 @@ def _outputs(model, x, size=32):
     return np.concatenate([keras.ops.convert_to_numpy(keras.tree.flatten(part)[0]) for part in parts])
 
 
-def _are_probabilities(outputs):
+def _gives_probabilities(model, outputs):
+    """Say whether outputs are probabilities: they sum to 1, or each comes from a sigmoid. Others are logits."""
+    last, _ = producer(flatten(model).outputs[0])
+    if getattr(last, "activation", None) is keras.activations.sigmoid or type(last).__name__ == "Sigmoid":
+        return True
     return bool((outputs >= 0).all() and np.allclose(outputs.sum(axis=-1), 1, atol=1e-3))
 
 
@@ -449,7 +469,7 @@ def _files(path):
     if path.is_dir():
         return [one for one in sorted(path.rglob("*")) if one.is_file()]
     weights = path.with_suffix(".bin")
-    return [path, weights] if path.suffix == ".xml" and weights.exists() else [path]
+    return [path, weights] if path.suffix.lower() == ".xml" and weights.exists() else [path]
 
 
 def _put(source, target):
@@ -470,8 +490,9 @@ def _put(source, target):
                         old.rename(target)
                     raise
             return target
-    # The graph of OpenVINO comes last: without it, its weights are not a model.
-    for one in reversed(_files(source)):
-        with atomic_write(target.with_suffix(one.suffix) if one.suffix == ".bin" else target) as partial:
-            shutil.copyfile(one, partial)
+    # Both files of OpenVINO are complete before the first takes its place.
+    with contextlib.ExitStack() as stack:
+        for one in _files(source):
+            place = target.with_suffix(".bin") if one.suffix == ".bin" else target
+            shutil.copyfile(one, stack.enter_context(atomic_write(place)))
     return target

@@ -14,8 +14,8 @@ from compactnet.errors import InputError
 from compactnet.layers import GroupedConv2D, InterchannelPooling
 from compactnet.measure.runtimes import inference_call
 from compactnet.networks.channels import channel_path, permute_channels
-from compactnet.networks.graph import JOINT, flatten
-from compactnet.networks.keras_internals import call_again, computation_nodes, structures
+from compactnet.networks.graph import JOINT, clone_layer, copy_weights_of, flatten
+from compactnet.networks.keras_internals import all_sublayers, call_again, computation_nodes, structures
 from compactnet.timing import interleaved
 
 IDENTITIES = (
@@ -49,7 +49,8 @@ ROUNDS = 15
 def fold(model, *, interchannel="auto", tolerance=1e-5):
     """Return a copy of a model for inference that computes the same outputs faster.
 
-    - Batch normalization becomes part of the convolution or dense layer before it, where nothing stands between.
+    - Batch normalization becomes part of the two-dimensional convolution (not a transposed one) or dense layer before
+      it, where nothing stands between.
     - Dropout and noise are gone, and the statistics of a `Normalization` are constants.
     - Adjacent groups of interchannel operations become strided ones, by reordering the filters that the channels come
       from.
@@ -95,21 +96,33 @@ def in_float32(model):
         not hasattr(model, "operations") and not isinstance(model, keras.Sequential)
     ):
         return model  # `flatten` says what is wrong
-    layers = [layer for layer in model.layers if not isinstance(layer, keras.layers.InputLayer)]
+    layers = [layer for layer in all_sublayers(model) if not isinstance(layer, keras.layers.InputLayer | keras.Model)]
     if all(layer.dtype_policy.compute_dtype in ("float32", None) for layer in layers):
         return model
+    flat = flatten(model, copy_weights=True)
+    originals = {layer.name: layer for layer in flat.layers}
 
-    def clone(layer):
-        return type(layer).from_config({**layer.get_config(), "dtype": "float32"})
+    def clone(operation):
+        return clone_layer(operation, **{"dtype": "float32"} if isinstance(operation, keras.layers.Layer) else {})
 
-    copy = keras.models.clone_model(model, clone_function=clone)
-    copy.set_weights(model.get_weights())
-    return copy
+    def call(layer, *args, **kwargs):
+        outputs = layer(*args, **kwargs)
+        if original := originals.get(layer.name):
+            copy_weights_of(original, layer)
+        return outputs
+
+    return keras.models.clone_model(flat, clone_function=clone, call_function=call, recursive=False)
 
 
 def fold_into(model, form):
     """Return a folded copy of a model with one form of the interchannel operation, unchecked; see `fold`."""
     return _Folding(flatten(model, copy_weights=True), form).model()
+
+
+def form_taken(model, form):
+    """Return the form that the interchannel operations of a model take where one is asked for: it, or "slices"."""
+    units = _Folding(flatten(model), "slices").units
+    return form if any(unit.takes(form) for unit in units) else "slices"
 
 
 def candidate_forms(model):
@@ -132,9 +145,12 @@ def checked(model, folded, tolerance):
         [keras.ops.convert_to_numpy(output) for output in keras.tree.flatten(one(samples, training=False))]
         for one in (model, folded)
     )
-    worst = max(
-        float(np.abs(one - other).max() / max(np.abs(one).max(), np.finfo(np.float32).tiny))
-        for one, other in zip(expected, found, strict=True)
+    # Unlike Python's, NumPy's maximum with NaN is NaN.
+    worst = np.max(
+        [
+            np.abs(one - other).max() / max(np.abs(one).max(), np.finfo(np.float32).tiny)
+            for one, other in zip(expected, found, strict=True)
+        ]
     )
     if not worst <= tolerance:
         raise InputError(
@@ -298,7 +314,7 @@ class _Folding:
             type(layer) in FOLDABLE
             and not getattr(layer, "quantization_mode", None)
             and not getattr(layer, "lora_enabled", False)
-            and isinstance(normalization, keras.layers.BatchNormalization)
+            and type(normalization) is keras.layers.BatchNormalization
             and layer.activation is keras.activations.linear
             and normalization.axis in (-1, len(tensor.shape) - 1)
             and getattr(layer, "data_format", "channels_last") == "channels_last"

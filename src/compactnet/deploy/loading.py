@@ -73,7 +73,8 @@ class DeployedModel:
             top: Number of classes.
 
         Returns:
-            List of (label, probability), the most probable first; of a network that ends in logits, their softmax.
+            List of (label, probability), the most probable first. Of a network that ends in logits it is their softmax,
+            of one that ends in sigmoids the probability of each class by itself.
 
         Raises:
             InputError: `path` cannot be read, or the exported file says nothing of labels and preprocessing.

@@ -19,6 +19,10 @@ from compactnet.audio.recordings import decode
 from compactnet.audio.spectrogram import decibels, mel_power, mono
 from compactnet.errors import InputError
 
+HALF_LENGTH, CUTOFF, STOP_BAND = 60, 0.956, 14.0
+"""Low-pass filter where SciPy resamples: its half length in samples of the lower sampling rate, its cutoff as a part of
+that rate's Nyquist frequency, and the parameter of its Kaiser window."""
+
 
 @dataclass(frozen=True)
 class AudioPreprocessing:
@@ -114,6 +118,8 @@ class AudioPreprocessing:
 class ImagePreprocessing:
     """RGB values from 0 to 255 and z-score, as in training. An image of another size is resized (bilinear).
 
+    An image is turned upright as its EXIF data say. Values of 16 bits are scaled to 8; transparency is ignored.
+
     Attributes:
         mean: float32 array that broadcasts against (height, width, channels).
         std: Likewise, the standard deviation.
@@ -146,9 +152,13 @@ class ImagePreprocessing:
         if importlib.util.find_spec("PIL") is None:
             raise InputError(f"Reading {path} needs Pillow, which is not installed: pip install pillow")
         image_module = importlib.import_module("PIL.Image")
+        operations = importlib.import_module("PIL.ImageOps")
         io = importlib.import_module("io")
         try:
-            image = image_module.open(io.BytesIO(content)).convert("RGB" if shape[2] == 3 else "L")
+            image = _of_8_bits(operations.exif_transpose(image_module.open(io.BytesIO(content))))
+            image = image.convert("RGB" if shape[2] == 3 else "L")
+        except InputError as error:
+            raise InputError(f"{path} {error}") from error
         except Exception as error:  # each image format of Pillow has its own errors
             raise InputError(f"{path} is not an image that Pillow can read.") from error
         if image.size != (shape[1], shape[0]):
@@ -181,7 +191,20 @@ def _resample(samples, rate, target):
     if importlib.util.find_spec("soxr") is not None:
         return importlib.import_module("soxr").resample(samples, rate, target, quality="HQ")
     common = math.gcd(rate, target)
-    return scipy.signal.resample_poly(samples, target // common, rate // common).astype(np.float32)
+    up, down = target // common, rate // common
+    # SciPy's own filter leaves much between the two sampling rates, which decibels show.
+    widest = max(up, down)
+    low_pass = scipy.signal.firwin(2 * HALF_LENGTH * widest + 1, CUTOFF / widest, window=("kaiser", STOP_BAND))
+    return scipy.signal.resample_poly(samples, up, down, window=low_pass).astype(np.float32)
+
+
+def _of_8_bits(image):
+    """Return an image whose values Pillow converts as they are; it would cut larger ones off at 255."""
+    if image.mode.startswith("I;16"):
+        return importlib.import_module("PIL.Image").fromarray((np.asarray(image) // 257).astype(np.uint8))
+    if image.mode in ("I", "F"):
+        raise InputError("has values of 32 bits, whose range is not known. Save it with 8 bits a channel.")
+    return image
 
 
 def _pack(array):

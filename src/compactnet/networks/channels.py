@@ -7,6 +7,8 @@ reorders the channels of the tensor and changes nothing else.
 
 import keras
 
+from compactnet.layers import GroupedConv2D
+
 CHANNELWISE = (
     keras.layers.BatchNormalization,
     keras.layers.DepthwiseConv2D,
@@ -44,7 +46,7 @@ ELEMENTWISE = (
 )
 """Activations that treat every value by itself."""
 
-FILTERS = (keras.layers.Conv2D,)
+FILTERS = (keras.layers.Conv2D, GroupedConv2D)
 """Layers whose output channels can stand in any order."""
 
 
@@ -103,7 +105,7 @@ def is_elementwise(activation):
 
 def _has_free_filters(operation):
     return (
-        isinstance(operation, FILTERS)
+        type(operation) in FILTERS
         and operation.groups == 1
         and operation.data_format == "channels_last"
         and is_elementwise(operation.activation)
@@ -111,6 +113,9 @@ def _has_free_filters(operation):
 
 
 def _is_channelwise(operation):
+    # A subclass may compute something else, with other weights.
+    if type(operation) not in CHANNELWISE:
+        return False
     match operation:
         case keras.layers.DepthwiseConv2D():
             return operation.depth_multiplier == 1 and is_elementwise(operation.activation)
@@ -118,4 +123,4 @@ def _is_channelwise(operation):
             return operation.axis in (-1, 3)
         case keras.layers.Activation():
             return is_elementwise(operation.activation)
-    return isinstance(operation, CHANNELWISE)
+    return True

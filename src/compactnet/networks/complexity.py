@@ -8,7 +8,7 @@ import numpy as np
 
 from compactnet.errors import InputError
 from compactnet.layers import ChannelScale, ChannelwiseConv, ConvolutionalClassifier, InterchannelPooling
-from compactnet.networks.graph import flatten, nodes
+from compactnet.networks.graph import flatten, is_sized, nodes
 
 CONVENTION = "2 x MACs of convolutions + interchannel operations"
 """Name of the counting convention, for every table that shows a count.
@@ -42,8 +42,12 @@ UNCOUNTED = (
 """Layers with weights that the convention leaves out on purpose; any other without a formula is reported."""
 
 
-MULTIPLYING = ("Conv", "ConvTranspose", "DepthwiseConv", "SeparableConv", "Matmul", "Einsum", "Dot", "Tensordot")
-"""Keras operations that multiply without being a layer with weights; the convention has no rule for them."""
+MULTIPLYING = (
+    *("Conv", "ConvTranspose", "DepthwiseConv", "SeparableConv"),
+    *("Matmul", "Einsum", "Dot", "Tensordot"),
+    *("Attention", "AdditiveAttention", "DotProductAttention"),
+)
+"""Class names of operations and layers of Keras that multiply also without weights; the convention has no rule."""
 
 
 @dataclass(frozen=True)
@@ -56,8 +60,8 @@ class LayerComplexity:
         output_shape: Shape of its (first) output without the batch axis.
         params: Number of weights, 0 where the layer was met before (shared weights count once).
         flops: FLOPs of one sample by `CONVENTION`.
-        known: False for a layer with weights, or an operation that multiplies, for which the convention has no rule:
-            it counts 0 FLOPs.
+        known: False for a layer with weights, or an operation that multiplies, for which the convention has no rule or
+            whose sizes Keras does not know: it counts 0 FLOPs.
     """
 
     name: str
@@ -78,7 +82,7 @@ class Complexity:
         weight_bytes: Bytes of the weights at their data types.
         peak_activation_bytes: Largest sum of bytes of the activations alive at once for one sample, when operations
             run in graph order, inputs and outputs of an operation are alive together, and layers of `IN_PLACE` write
-            into their input's buffer if nothing else needs it.
+            into their input's buffer if nothing else needs it; NaN where Keras does not know the size of an activation.
         layers: A `LayerComplexity` for each operation of the flat graph.
         convention: `CONVENTION`.
     """
@@ -86,7 +90,7 @@ class Complexity:
     params: int
     flops: int
     weight_bytes: int
-    peak_activation_bytes: int
+    peak_activation_bytes: int | float
     layers: tuple
     convention: str = CONVENTION
 
@@ -97,7 +101,7 @@ class Complexity:
 
     @property
     def unknown(self):
-        """Names of the layers and operations that multiply and for which the convention has no rule."""
+        """Names of the layers and operations that multiply and whose FLOPs are not counted."""
         return tuple(layer.name for layer in self.layers if not layer.known)
 
 
@@ -107,7 +111,7 @@ def complexity(model, count_dense=False):
     Args:
         model: A functional `keras.Model` or built `keras.Sequential` whose input sizes are known but for the batch.
             Composite layers are opened, so their parts appear one by one; those that cannot be opened (recurrent
-            layers, some wrappers) are named in `unknown`.
+            layers, attention, some wrappers) are named in `unknown`.
         count_dense: Whether dense layers, and the classification layer of ChannelNets, count as 2 x MACs too. The paper
             leaves its classifier out, which is its only dense layer; networks with dense layers elsewhere may want them
             in.
@@ -116,12 +120,18 @@ def complexity(model, count_dense=False):
         A `Complexity`.
 
     Raises:
-        InputError: the model is not functional, cannot be copied, or has an activation with an unknown axis other
-            than the batch.
+        InputError: the model is not functional, cannot be copied, or has an input with an unknown axis other than the
+            batch.
 
     Source: Sec. V-A and Eqs. (6)-(7) of the paper, and its Tables I and II, which the counts reproduce.
     """
     flat = flatten(model)
+    for tensor in flat.inputs:
+        if not is_sized(tensor):
+            raise InputError(
+                f"The complexity of {model.name!r} depends on an input size that is unknown: "
+                f"{tuple(tensor.shape[1:])}. Build the model with a fixed input shape."
+            )
     steps = list(nodes(flat))
     rows, seen = [], set()
     for operation, inputs, outputs in steps:
@@ -140,21 +150,23 @@ def complexity(model, count_dense=False):
 
 
 def _row(operation, inputs, outputs, count_dense, first):
-    shapes = [tuple(tensor.shape[1:]) for tensor in (*inputs, *outputs)]
-    if any(None in shape for shape in shapes):
-        raise InputError(
-            f"The complexity of {operation.name!r} depends on an input size that is unknown: "
-            f"{shapes[-1]}. Build the model with a fixed input shape."
-        )
     weights = getattr(operation, "weights", [])
-    flops = _flops(operation, shapes[0], tuple(outputs[0].shape[1:]), count_dense) if shapes else 0
+    multiplies = bool(weights) or type(operation).__name__ in MULTIPLYING
+    # A size that Keras does not know counts as 1: FLOPs of 0 do not depend on it, others do.
+    input_shape, output_shape = (
+        tuple(1 if extent is None else extent for extent in tensors[0].shape[1:])
+        for tensors in ([*inputs, *outputs], outputs)
+    )
+    flops = _flops(operation, input_shape, output_shape, count_dense)
+    if flops and not is_sized((inputs, outputs)):
+        flops, multiplies = None, True
     return LayerComplexity(
         name=operation.name,
         kind=type(operation).__name__,
         output_shape=tuple(outputs[0].shape[1:]),
         params=sum(math.prod(weight.shape) for weight in weights) if first else 0,
         flops=flops or 0,
-        known=flops is not None or not (weights or type(operation).__name__ in MULTIPLYING),
+        known=flops is not None or not multiplies,
     )
 
 
@@ -204,6 +216,8 @@ def _bytes(shape, dtype):
 
 
 def _peak_activation_bytes(steps, inputs, outputs):
+    if not all(is_sized((used, made)) for _, used, made in steps):
+        return math.nan
     sizes, last_use, buffer_of = {}, {}, {}
     for tensor in inputs:
         sizes[id(tensor)], buffer_of[id(tensor)] = _bytes(tensor.shape[1:], tensor.dtype), id(tensor)

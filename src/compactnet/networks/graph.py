@@ -9,7 +9,7 @@ convolution, and those inside any other layer composed in Keras, without special
 import keras
 
 from compactnet.errors import InputError
-from compactnet.networks.keras_internals import computation_nodes, producer, sublayers
+from compactnet.networks.keras_internals import all_sublayers, computation_nodes, producer, sublayers
 
 JOINT = "-"
 """Separates the name of a composite layer from that of its part; Keras and its backends allow few characters here."""
@@ -18,8 +18,9 @@ JOINT = "-"
 def flatten(model, copy_weights=False):
     """Return a copy of `model` whose composite layers are opened.
 
-    A composite layer stays closed if its `call` does not accept symbolic tensors (recurrent layers), or if a weight
-    would be lost because it belongs to none of the layers that its `call` adds to the graph (some wrappers).
+    A composite layer stays closed if its `call` does not accept symbolic tensors (recurrent layers), if a weight would
+    be lost because it belongs to none of the layers that its `call` adds to the graph (some wrappers), or if sizes that
+    its outputs have would be lost inside it (attention).
 
     Args:
         model: A functional `keras.Model`, or a built `keras.Sequential`.
@@ -57,11 +58,25 @@ def flatten(model, copy_weights=False):
     return flat
 
 
+def clone_layer(operation, **changes):
+    """Return a copy of a layer or another operation, without weights.
+
+    Args:
+        operation: The layer or operation.
+        **changes: Entries of its config to change.
+    """
+    copy = type(operation).from_config({**operation.get_config(), **changes})
+    # Not every layer's config has the name, by which its weights are found.
+    copy.name = operation.name
+    return copy
+
+
 def copy_weights_of(original, layer):
     """Give a built layer the weights of another of the same config."""
     layer.set_weights(original.get_weights())
-    if isinstance(layer, keras.layers.Normalization):
-        layer.finalize_state()  # it computes with what it derives from its weights
+    for one in (layer, *all_sublayers(layer)):
+        if isinstance(one, keras.layers.Normalization):
+            one.finalize_state()  # it computes with what it derives from its weights
 
 
 def nodes(flat_model):
@@ -86,7 +101,7 @@ def _copy_opened(model, copy_weights):
             parts = layer.call(*args, **kwargs)
         except Exception:  # a call that was written for arrays alone can raise anything
             return closed
-        if not _contains_all_weights(parts, layer):
+        if not _contains_all_weights(parts, layer) or _loses_sizes(parts, closed, (args, kwargs)):
             return closed
         opened.append(layer)
         for sublayer in sublayers(layer):
@@ -96,7 +111,7 @@ def _copy_opened(model, copy_weights):
         return parts
 
     try:
-        copy = keras.models.clone_model(model, call_function=call, recursive=False)
+        copy = keras.models.clone_model(model, clone_function=clone_layer, call_function=call, recursive=False)
     except (NotImplementedError, TypeError, ValueError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise InputError(f"{model.name!r} cannot be copied layer by layer from their configs: {reason}") from error
@@ -105,14 +120,37 @@ def _copy_opened(model, copy_weights):
 
 def _contains_all_weights(outputs, layer):
     """Say whether every weight of `layer` belongs to an operation from which the tensors `outputs` are computed."""
-    waiting, seen, found = keras.tree.flatten(outputs), set(), set()
+    operations = [operation for operation, _, _ in _calls_before(outputs, ()) if operation is not layer]
+    found = {id(weight) for operation in operations for weight in getattr(operation, "weights", ())}
+    return all(id(weight) in found for weight in layer.weights)
+
+
+def _loses_sizes(outputs, closed, inputs):
+    """Say whether an operation between `inputs` and `outputs` has tensors of known sizes and makes one of unknown ones.
+
+    Its layer then shows less opened than closed, unless its own outputs `closed` have unknown sizes too.
+    """
+    calls = _calls_before(outputs, inputs)
+    return is_sized(closed) and any(is_sized(used) and not is_sized(made) for _, used, made in calls)
+
+
+def is_sized(tensors):
+    """Say whether all axes but the batch are known, of every symbolic tensor in a structure."""
+    tensors = [tensor for tensor in keras.tree.flatten(tensors) if isinstance(tensor, keras.KerasTensor)]
+    return all(None not in tensor.shape[1:] for tensor in tensors)
+
+
+def _calls_before(outputs, inputs):
+    """Yield (operation, input tensors, output tensor) of the calls from which the tensors `outputs` are computed.
+
+    The search ends at the tensors `inputs`, or at the inputs of the model.
+    """
+    waiting, seen = keras.tree.flatten(outputs), {id(tensor) for tensor in keras.tree.flatten(inputs)}
     while waiting:
         tensor = waiting.pop()
         if id(tensor) in seen or not isinstance(tensor, keras.KerasTensor):
             continue
         seen.add(id(tensor))
-        operation, inputs = producer(tensor)
-        if operation is not layer:
-            found.update(id(weight) for weight in getattr(operation, "weights", ()))
-            waiting.extend(inputs)
-    return all(id(weight) in found for weight in layer.weights)
+        operation, used = producer(tensor)
+        yield operation, used, tensor
+        waiting.extend(used)
