@@ -64,7 +64,7 @@ def _work(options, way, path):
     from compactnet.data import Cifar10
     from compactnet.experiments import trainers
     from compactnet.experiments.config import load_experiment
-    from compactnet.experiments.weights import save_weights
+    from compactnet.networks.weights import save_weights
     from compactnet.schema import Execution
 
     trainers.SECONDS_PER_CALL = 0  # one step a call, so that each loss is heard

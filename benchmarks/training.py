@@ -158,8 +158,7 @@ def _work(backend, form, network, threads, size):
     for line in sys.stdin:
         batches = int(line)
         start = began or time.perf_counter()
-        epoch(batches)
-        ended = time.perf_counter()
+        ended = epoch(batches)
         steps(1)
         step_began = time.perf_counter()
         steps(max(4, batches // 4))
@@ -193,6 +192,7 @@ def _model(network, size):
 
 
 def _torch(network, threads, size, channels_last):
+    """Return a function that trains a number of batches and returns when the last had ended, and one of bare steps."""
     import numpy as np
     from torch_networks import TorchTrainer
 
@@ -203,6 +203,7 @@ def _torch(network, threads, size, channels_last):
     def epoch(batches):
         for indices in _order(batches).reshape(batches, BATCH):
             trainer.step(*trainer.batch(indices))
+        return time.perf_counter()
 
     def steps(count):
         for _ in range(count):
@@ -212,6 +213,7 @@ def _torch(network, threads, size, channels_last):
 
 
 def _keras(network, backend, form, threads, size):
+    """Return the two functions of `_torch`."""
     import keras
     import numpy as np
 
@@ -232,8 +234,8 @@ def _keras(network, backend, form, threads, size):
     split, test = Split(samples, labels), Split(samples[:BATCH], labels[:BATCH])
     dataset = Dataset(split, test, tuple("0123456789"), flat + 127, flat + 64, "", {}, True)
     model = compile_model(Run)
-    stamps = []
-    trainer = choose_trainer(model, dataset, BATCH, lambda done, logs: stamps.append(float(logs["loss"])), form)
+    ends = []
+    trainer = choose_trainer(model, dataset, BATCH, lambda done, logs: ends.append(_now(logs)), form)
     batch = tuple(map(keras.ops.convert_to_tensor, dataset.batch(split, np.arange(BATCH))))
     made = []
 
@@ -242,7 +244,16 @@ def _keras(network, backend, form, threads, size):
             made.append(_bare_steps(model, batch, backend))
         made[0](count)
 
-    return lambda batches: trainer.run(_order(batches)), steps
+    def epoch(batches):
+        trainer.run(_order(batches))
+        return ends[-1]  # the evaluation after it is no part of training
+
+    return epoch, steps
+
+
+def _now(logs):
+    float(logs["loss"])  # the step has ended when its loss is known
+    return time.perf_counter()
 
 
 def _bare_steps(model, batch, backend):

@@ -16,6 +16,7 @@ from compactnet.commands import add_results_option, run_command
 ROOT = Path(__file__).resolve().parent.parent
 PARTS = ("inference", "deployed", "training", "operation", "layers", "features", "sweep")
 IN_THIS_PROCESS = ("clip", "files")
+OF_AN_EXPERIMENT = ("inference", "training")
 TURNS = 5
 IMAGE_INPUT = (32, 32, 3)
 LAYER_NETWORKS = ("xvgg8", "compact_vgg_sum_c2", "compact_vgg_max_c2")
@@ -35,11 +36,10 @@ def main():
         "--part",
         nargs="+",
         choices=(*PARTS, *IN_THIS_PROCESS),
-        default=PARTS,
         help="what to time (default: all but clip and files, which time log-mel of one clip and the exported files of "
-        "one family in this process)",
+        "one family in this process; with --config inference and training)",
     )
-    parser.add_argument("--family", nargs="+", choices=tuple(FAMILIES), default=tuple(FAMILIES), help="default: all")
+    parser.add_argument("--family", nargs="+", choices=tuple(FAMILIES), help="default: all")
     parser.add_argument(
         "--config",
         type=Path,
@@ -53,15 +53,25 @@ def main():
         "--precision",
         nargs="+",
         choices=("float32", "float16", "int8", "int8_dynamic"),
-        default=["float32", "int8"],
         help="of the files of the part deployed (default: float32 int8; TensorFlow runs float32 alone)",
     )
     parser.add_argument("--only", nargs="+", metavar="NETWORK", help="of the part deployed, besides the baselines")
     parser.add_argument("--device", choices=DEVICES, default="cpu", help="where networks run (default: cpu)")
     parser.add_argument("--loaded", action="store_true", help="keep another core busy while inference is timed")
-    parser.add_argument("--rounds", type=int, default=30, help="timed calls of each candidate (default: 30)")
+    parser.add_argument(
+        "--rounds",
+        type=int,
+        default=30,
+        help=f"timed calls of inference, in {TURNS} rounds, and of what the parts operation and features compare; "
+        "training has numbers of its own (default: 30)",
+    )
     add_results_option(parser, ROOT / "runs")
     options = parser.parse_args()
+    if options.config:
+        _check_goes_with_config(options)
+    options.part = options.part or (OF_AN_EXPERIMENT if options.config else PARTS)
+    options.family = options.family or tuple(FAMILIES)
+    options.precision = options.precision or ["float32", "int8"]
     if options.rounds < 3:
         raise InputError(f"--rounds takes a number of at least 3. Received: {options.rounds}")
     if "clip" in options.part:
@@ -76,19 +86,21 @@ def main():
     if options.loaded and len(cores) < 2:
         raise InputError("--loaded needs a second processor core, and this process may use one only.")
     print(f"{processor()}, {os.cpu_count()} cores")
+    loaded_core = cores[-1] if options.loaded else None
     if options.config:
-        _experiment(options, cores)
-    elif "inference" in options.part:
+        _experiment(options, cores, loaded_core)
+        _write_report(options.results)
+        return
+    if "inference" in options.part:
         core = None if options.device == "gpu" else cores[0]
-        loaded_core = cores[-1] if options.loaded else None
         for runtime in options.runtime:
             if runtime not in RUNTIMES:
                 continue  # it runs exported files alone
             work = Workload(runtime=runtime, device=options.device, input_shape=ASC_INPUT, core=core)
             _networks(options, work, rounds=TURNS, calls=max(1, options.rounds // TURNS), loaded_core=loaded_core)
-    if "deployed" in options.part and not options.config:
+    if "deployed" in options.part:
         _deployed(options)
-    if "training" in options.part and not options.config:
+    if "training" in options.part:
         for runtime in options.runtime:
             if runtime not in BACKENDS:
                 print(f"\n{runtime} does not train.")
@@ -96,8 +108,8 @@ def main():
             shared = {"kind": "training", "runtime": runtime, "device": options.device, "batch_size": 32}
             for shape in (ASC_INPUT, SED_INPUT):
                 work = Workload(**shared, input_shape=shape, threads=len(cores))
-                # The memory of all networks does not fit at once.
-                _networks(options, work, rounds=1, calls=3, keep_alive=False)
+                # The memory of all networks does not fit at once, so each is built again for each round.
+                _networks(options, work, rounds=3, calls=1, keep_alive=False)
             work = Workload(**shared, input_shape=IMAGE_INPUT, threads=len(cores))
             _networks(options, work, rounds=5, calls=10)
     if {"inference", "deployed", "training"} & set(options.part):
@@ -112,7 +124,22 @@ def main():
         _sweep(max(3, options.rounds // 5))
 
 
-def _experiment(options, cores):
+def _check_goes_with_config(options):
+    """Refuse what says which networks are timed, or how files are; an experiment has its own networks and no files."""
+    from compactnet.errors import InputError
+    from compactnet.measure.runtimes import RUNTIMES
+
+    other = [f"--part {part}" for part in options.part or () if part not in OF_AN_EXPERIMENT]
+    other += [f"--{name}" for name in ("family", "only", "precision") if getattr(options, name)]
+    other += [f"--runtime {runtime}" for runtime in options.runtime if runtime not in RUNTIMES]
+    if other:
+        raise InputError(
+            f"--config times the networks of an experiment, with --part {' or '.join(OF_AN_EXPERIMENT)}, and does not "
+            f"go with {', '.join(other)}. Leave one of the two out."
+        )
+
+
+def _experiment(options, cores, loaded_core):
     """Time the networks of the experiment of `--config`."""
     from compactnet.experiments.config import load_experiment
     from compactnet.processes import BACKENDS
@@ -129,7 +156,8 @@ def _experiment(options, cores):
             work = Workload(runtime=runtime, device=options.device, input_shape=shape, core=core)
             _announce(options, work)
             for specs in families.values():
-                _family(options, specs, work, rounds=TURNS, calls=max(1, options.rounds // TURNS))
+                calls = max(1, options.rounds // TURNS)
+                _family(options, specs, work, rounds=TURNS, calls=calls, loaded_core=loaded_core)
         if "training" in options.part and runtime in BACKENDS:
             work = Workload(
                 kind="training",

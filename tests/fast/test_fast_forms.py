@@ -201,6 +201,22 @@ def test_half_precision_is_refused():
         fast.use_fast_forms(half)
 
 
+@needs_forms
+def test_half_precision_of_a_loaded_model_or_of_one_layer_is_refused(tmp_path):
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        model = build("mobilenet_v1_025", (32, 32, 3))
+    finally:
+        keras.config.set_dtype_policy(before)
+    model.save(tmp_path / "model.keras")
+    one = keras.Sequential([keras.Input((4, 4, 1)), keras.Sequential([keras.layers.Conv2D(1, 3, dtype="float16")])])
+    for half in (keras.models.load_model(tmp_path / "model.keras"), one):
+        assert half.compute_dtype == "float32"
+        with pytest.raises(InputError, match=r"^Fast forms exist in float32, and '.*' computes in float16. Build"):
+            fast.use_fast_forms(half)
+
+
 def test_pytorch_is_refused(monkeypatch):
     monkeypatch.setattr(keras.config, "backend", lambda: "torch")
     with pytest.raises(InputError, match=r"^Fast forms exist on tensorflow and jax, and the backend is torch"):

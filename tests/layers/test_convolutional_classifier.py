@@ -2,6 +2,7 @@ import keras
 import numpy as np
 import pytest
 
+from compactnet.errors import InputError
 from compactnet.layers import ConvolutionalClassifier
 
 
@@ -23,10 +24,27 @@ def test_the_activation_is_applied():
 
 
 def test_more_classes_than_channels_are_refused():
-    with pytest.raises(ValueError, match=r"`classes` must be at most the number of channels. Received: classes=6 for"):
+    with pytest.raises(InputError, match=r"`classes` must be at most the number of channels. Received: classes=6 for"):
         ConvolutionalClassifier(6)(np.ones((2, 2, 2, 5), "float32"))
 
 
 def test_an_unknown_size_is_refused():
-    with pytest.raises(ValueError, match=r"The height, width and channels of the feature map must be known"):
+    with pytest.raises(InputError, match=r"The height, width and channels of the feature map must be known"):
         ConvolutionalClassifier(3)(keras.Input((None, None, 5)))
+
+
+def test_maps_of_another_size_are_refused():
+    layer = ConvolutionalClassifier(3)
+    layer(np.ones((2, 4, 4, 5), "float32"))
+    # As many values as four maps of the size that it was built for.
+    with pytest.raises(ValueError, match=r"expected axis 1 of input shape to have value 4.*\(1, 8, 8, 5\)"):
+        layer(np.ones((1, 8, 8, 5), "float32"))
+    with pytest.raises(Exception, match=r"(?i)reshape|shape"):
+        layer.call(keras.ops.ones((1, 8, 8, 5)))
+
+
+def test_a_batch_of_any_size_is_taken():
+    inputs = keras.Input((4, 4, 5))
+    model = keras.Model(inputs, ConvolutionalClassifier(3)(inputs))
+    for size in (1, 3):
+        assert model.predict(np.ones((size, 4, 4, 5), "float32"), verbose=0).shape == (size, 3)

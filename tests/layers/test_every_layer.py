@@ -236,3 +236,47 @@ def test_channels_first_in_the_global_setting_is_refused_and_named(layer_class):
     assert "data_format='channels_first' (from keras.config.image_data_format())" in str(caught.value)
     sublayers = [layer for layer in explicit._flatten_layers() if hasattr(layer, "data_format")]
     assert {layer.data_format for layer in sublayers} == {"channels_last"}
+
+
+class WithoutConfig(initializers.Initializer):
+    """An initializer of the user that cannot be copied from its config."""
+
+    def __init__(self, value):
+        self.value = value
+
+    def __call__(self, shape, dtype=None):
+        return keras.ops.full(shape, self.value, dtype)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda **arguments: layers.GhostConv2D(8, 3, **arguments),
+        lambda **arguments: layers.DecoupledConv2D(8, 3, **arguments),
+        lambda **arguments: layers.PartialConv2D(3, **arguments),
+        lambda **arguments: layers.SlimConv2D(3, **arguments),
+        lambda **arguments: layers.FactorizedConv2D(8, 3, **arguments),
+        lambda **arguments: layers.MaxFeatureMapConv2D(8, 3, **arguments),
+    ],
+    ids=["ghost", "decoupled", "partial", "slim", "factorized", "max_feature_map"],
+)
+@pytest.mark.parametrize(
+    "initializer",
+    [WithoutConfig(3.0), lambda shape, dtype=None: keras.ops.full(shape, 3.0, dtype)],
+    ids=["class", "function"],
+)
+def test_an_initializer_that_cannot_be_copied_is_used_as_it_is(make, initializer):
+    layer = make(kernel_initializer=initializer)
+    layer.build((None, 8, 8, 16))
+    values = [keras.ops.convert_to_numpy(weight) for weight in layer.trainable_weights if "kernel" in weight.path]
+    assert any((kernel == 3).all() for kernel in values)
+
+
+def test_kernels_of_one_shape_start_with_values_of_their_own():
+    layer = layers.SlimConv2D(3, kernel_initializer="glorot_uniform")
+    layer.build((None, 8, 8, 16))
+    kernels = [
+        keras.ops.convert_to_numpy(weight) for weight in layer.trainable_weights if weight.path.endswith("kernel")
+    ]
+    pairs = [(one, other) for place, one in enumerate(kernels) for other in kernels[:place] if one.shape == other.shape]
+    assert all((one != other).any() for one, other in pairs)

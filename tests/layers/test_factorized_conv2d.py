@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from compactnet.layers import FactorizedConv2D
+from compactnet.layers.factorized_conv2d import UnequalStridesDepthwiseConv2D
 
 
 def images(channels):
@@ -75,3 +76,54 @@ def test_what_is_no_plain_convolution_is_refused():
     dilated.build((None, 8, 8, 4))
     with pytest.raises(ValueError, match=r"neither groups nor dilation"):
         FactorizedConv2D.from_conv(dilated)
+
+
+@pytest.mark.parametrize("policy", ["mixed_float16", "float16", "float32"])
+@pytest.mark.parametrize("rank", [1, 36])
+def test_a_decomposed_convolution_keeps_its_precision(policy, rank):
+    if rank == 1:
+        pytest.importorskip("tensorly", reason="TensorLy is not installed")
+    convolution = keras.layers.Conv2D(6, 3, dtype=policy)
+    convolution.build((None, 8, 8, 4))
+    layer = FactorizedConv2D.from_conv(convolution, rank=rank)
+    assert layer.dtype_policy.name == policy
+    assert {weight.dtype for weight in layer.weights} == {convolution.kernel.dtype}
+    assert FactorizedConv2D.from_conv(convolution, rank=36, dtype="float32").dtype_policy.name == "float32"
+
+
+def test_a_fraction_of_numpy_is_taken():
+    assert FactorizedConv2D(6, 3, np.float32(0.5)).fraction == 0.5
+
+
+@pytest.mark.parametrize(
+    ("arguments", "received"),
+    [
+        ({"use_bias": True}, "use_bias=True"),
+        ({"activation": "relu"}, "activation='relu'"),
+        ({"depth_multiplier": 2}, "depth_multiplier=2"),
+        ({"strides": (1, 1), "dilation_rate": (2, 1)}, "strides=(1, 1)"),
+        ({"strides": (2, 2)}, "strides=(2, 2)"),
+        ({"kernel_size": 3}, "kernel_size=(3, 3)"),
+        ({"data_format": "channels_first"}, "data_format='channels_first'"),
+    ],
+)
+def test_what_the_convolution_along_one_axis_does_not_compute_is_refused(arguments, received):
+    with pytest.raises(ValueError) as caught:
+        UnequalStridesDepthwiseConv2D(**{"kernel_size": (3, 1), "strides": (2, 1), **arguments})
+    assert received in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("padding", ["valid", "same"])
+@pytest.mark.parametrize("extents", [(8, 7), (7, 8)])
+def test_the_convolution_along_one_axis_is_that_of_keras_without_the_places_between(padding, extents):
+    layer = UnequalStridesDepthwiseConv2D((3, 1), (2, 1), padding)
+    values = np.random.default_rng(0).normal(size=(2, *extents, 4)).astype("float32")
+    outputs = keras.ops.convert_to_numpy(layer(values))
+    again = UnequalStridesDepthwiseConv2D.from_config(layer.get_config())
+    assert (again.kernel_size, again.strides, again.padding) == ((3, 1), (2, 1), padding)
+    dense = keras.ops.convert_to_numpy(
+        keras.ops.depthwise_conv(np.pad(values, [(0, 0), (1, 1), (0, 0), (0, 0)]), layer.kernel, padding="valid")
+    )
+    first = 0 if padding == "same" and extents[0] % 2 else 1  # "same" pads an even map at its end alone
+    np.testing.assert_allclose(outputs, dense[:, first::2][:, : outputs.shape[1]], rtol=1e-5, atol=1e-6)

@@ -22,6 +22,19 @@ def test_strides_keep_every_other_row_and_column_of_what_is_passed_on():
     np.testing.assert_array_equal(outputs[..., 2:], values[:, ::2, ::2, 2:])
 
 
+def test_strides_on_even_maps_pass_on_the_row_before_the_centre_of_the_kernel():
+    values = np.zeros((1, 6, 6, 4), "float32")
+    values[...] = np.arange(6)[:, None, None]
+    layer = PartialConv2D(3, 4, strides=2, padding="same", use_bias=False)
+    layer.build(values.shape)
+    centre = np.zeros((3, 3, 1, 1))
+    centre[1, 1] = 1
+    layer.convolution.kernel.assign(centre)
+    outputs = keras.ops.convert_to_numpy(layer(values))
+    assert outputs[0, :, 0, 0].tolist() == [1, 3, 5]
+    assert outputs[0, :, 0, 1].tolist() == [0, 2, 4]
+
+
 def test_a_ratio_that_does_not_divide_the_channels_is_refused():
     with pytest.raises(
         ValueError, match=r"`ratio` must divide the channel count. Received: ratio=4 for an input with 6"

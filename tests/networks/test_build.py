@@ -13,10 +13,12 @@ from compactnet.networks import (
     MobileNetV1,
     MobileNetV2,
     NetworkSpec,
+    Partial,
     ResNet50,
     Separable,
     ShuffleNetV1,
     ShuffleNetV2,
+    Slim,
     Standard,
     build,
     get_spec,
@@ -116,7 +118,7 @@ def test_the_smallest_size_that_a_refusal_names_works_and_one_less_does_not(skel
         assert f"`input_shape[{axis}]`" in message
 
 
-@pytest.mark.parametrize("classes", [1, 0, -3, True, 10.0, "10", None])
+@pytest.mark.parametrize("classes", [1, 0, -3, True, 10.0, "10"])
 def test_fewer_than_two_classes_or_no_integer_are_refused(classes):
     message = refusal(lambda: build("mobilenet_v1_025", (32, 32, 3), classes=classes))
     assert "`classes`" in message
@@ -124,7 +126,7 @@ def test_fewer_than_two_classes_or_no_integer_are_refused(classes):
     assert "at least 2" in message
 
 
-@pytest.mark.parametrize("shape", [(32, 32), (1, 32, 32, 3), 32, "abc", None, np.array([32, 32, 3])], ids=str)
+@pytest.mark.parametrize("shape", [(32, 32), (1, 32, 32, 3), 32, "abc", np.array([32, 32, 3])], ids=str)
 def test_an_input_shape_of_another_rank_is_refused(shape):
     message = refusal(lambda: build("mobilenet_v1_025", shape))
     assert "`input_shape` must be a tuple of 3 integers" in message
@@ -139,6 +141,17 @@ def test_an_input_extent_that_is_no_positive_integer_is_refused(axis, extent):
     message = refusal(lambda: build("mobilenet_v1_025", tuple(shape)))
     assert f"`input_shape[{axis}]` must be an integer of at least 1" in message
     assert message.endswith(f"={extent!r}")
+
+
+def test_what_is_left_out_is_a_scene_and_ten_classes():
+    for arguments in ({}, {"input_shape": None, "classes": None}):
+        model = build("mobilenet_v1_025", **arguments)
+        assert (model.input_shape, model.output_shape) == ((None, 128, 512, 1), (None, 10))
+
+
+def test_more_classes_than_a_convolutional_classifier_has_channels_are_refused():
+    message = refusal(lambda: build("channelnet_v3", (64, 64, 3), classes=2000))
+    assert "`classes` must be at most the number of channels. Received: classes=2000 for 1024 channels" in message
 
 
 @pytest.mark.parametrize("size", [(16,), (16, 16, 3), 16, (0, 16), (16.0, 16)], ids=str)
@@ -520,6 +533,23 @@ def test_shufflenet_v2_shuffles_what_it_split():
     # The half that is passed on is filtered, the other one is kept as it is.
     assert model.get_layer("stage2_unit2_reduce").input.shape[-1] == 24
     assert model.get_layer("stage2_unit1_reduce").input.shape[-1] == 24
+
+
+@pytest.mark.parametrize("convolution", [Partial(ratio=8), Slim()], ids=lambda convolution: convolution.kind)
+def test_the_bottlenecks_of_shufflenet_v1_have_channels_that_a_convolution_can_divide(convolution):
+    skeleton = ShuffleNetV1(width=0.25, channel_multiple=24)
+    model = build(spec(skeleton, convolution), (33, 33, 1))
+    bottlenecks = [model.get_layer(f"stage{stage}_unit2_reduce").filters for stage in (2, 3, 4)]
+    # A quarter of 72, 120 and 240 channels, to the nearest multiple.
+    assert bottlenecks == [24, 24, 48]
+
+
+@pytest.mark.parametrize("width", [0.25, 0.37, 1])
+def test_the_bottlenecks_of_shufflenet_v1_are_a_quarter_rounded_down(width):
+    skeleton = ShuffleNetV1(width=width, groups=1)
+    model = build(spec(skeleton, Separable()), (33, 33, 1))
+    bottlenecks = [model.get_layer(f"stage{stage}_unit2_reduce").filters for stage in (2, 3, 4)]
+    assert bottlenecks == [skeleton.channels(filters) // 4 for filters in (240, 480, 960)]
 
 
 def test_shufflenet_v1_groups_all_but_its_first_unit():

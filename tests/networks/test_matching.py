@@ -56,17 +56,52 @@ def test_channels_stay_multiples_where_the_convolution_needs_them():
     assert all(vgg(width).skeleton.channels(filters) % 4 == 0 for filters in (64, 128, 256, 512))
 
 
-@pytest.mark.parametrize("target", [1, 1e13])
-def test_flops_that_no_width_reaches_are_refused(target, monkeypatch):
-    monkeypatch.setattr("compactnet.networks.matching.WIDEST", 2)
-    with pytest.raises(InputError, match=r"No width gives MobileNet v1 .* FLOPs at 32x32x3: it has .* at a width of"):
+@pytest.fixture
+def built(monkeypatch):
+    """The widths of the networks that are built."""
+    widths = []
+
+    def noted(spec, input_shape):
+        widths.append(spec.skeleton.width)
+        return build(spec, input_shape)
+
+    monkeypatch.setattr("compactnet.networks.matching.build", noted)
+    return widths
+
+
+@pytest.mark.parametrize(
+    ("target", "has", "widths"),
+    [
+        (1, r"at least [\d,]+ at a width of 0.001", {1, 0.001}),
+        (1e13, r"at most about [\d,]+ at the widest, 16", {1}),
+    ],
+)
+def test_flops_that_no_width_reaches_are_refused_before_a_wide_network_is_built(target, has, widths, built):
+    given = rf"No width gives MobileNet v1 {target:,.0f} FLOPs at 32x32x3: it has {has}\. .* \(not MFLOPs\)"
+    with pytest.raises(InputError, match=given):
         matched_width(spec_of(Separable()), target, SHAPE)
+    assert set(built) == widths
 
 
-@pytest.mark.parametrize("target", [0, -1, True, "5", None])
-def test_what_is_no_number_of_flops_is_refused(target):
-    with pytest.raises(InputError, match="`target_flops` must be a number above 0"):
+def test_flops_a_little_above_the_widest_are_refused(monkeypatch):
+    monkeypatch.setattr("compactnet.networks.matching.WIDEST", 2)
+    most = flops_of(spec_of(Separable(), width=2))
+    with pytest.raises(InputError, match=f"it has at most {most:,} at the widest, 2"):
+        matched_width(spec_of(Separable()), most + 1, SHAPE)
+    assert matched_width(spec_of(Separable()), most, SHAPE) == 2
+
+
+def test_no_network_much_wider_than_needed_is_built(built):
+    target = flops_of(spec_of(Separable(), width=2.1))
+    assert matched_width(spec_of(Separable()), target, SHAPE) == 2.1
+    assert max(built) < 1.02 * 2.1
+
+
+@pytest.mark.parametrize("target", [0, -1, True, "5", None, float("inf"), float("nan")])
+def test_what_is_no_number_of_flops_is_refused(target, built):
+    with pytest.raises(InputError, match=r"`target_flops` must be a number above 0, in FLOPs \(not MFLOPs\)"):
         matched_width("mobilenet_v1_100", target, SHAPE)
+    assert built == []
 
 
 def test_a_skeleton_of_few_widths_is_refused():

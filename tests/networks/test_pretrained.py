@@ -68,3 +68,19 @@ def test_bad_input():
         build("compact_vgg_sum_c8", classes=5, weights="cifar10")
     with pytest.raises(InputError, match="There are no weights"):
         build(CATALOGUE["compact_vgg_sum_c8"], weights="cifar10")
+    with pytest.raises(InputError, match=r"`input_shape` must be a tuple of 3 integers. Received: input_shape=32"):
+        build("compact_vgg_sum_c8", 32, weights="cifar10")
+    with pytest.raises(InputError, match=r"are for input_shape=\(32, 32, 3\).*Received: input_shape=\(128, 512, 1\)"):
+        build("compact_vgg_sum_c8", (128, 512, 1), weights="cifar10")
+    with pytest.raises(InputError, match="are for resize_to=None"):
+        build("compact_vgg_sum_c8", resize_to=(16, 16), weights="cifar10")
+
+
+def test_what_the_weights_are_for_may_be_given():
+    assert build("compact_vgg_sum_c8", [32, 32, 3], 10, weights="cifar10").input_shape == (None, 32, 32, 3)
+
+
+@pytest.mark.parametrize("shape", [(2, 32, 32), (2, 32, 32, 1), (32, 32, 3), (2, 16, 16, 3), ()])
+def test_samples_of_another_shape_are_not_normalized(shape):
+    with pytest.raises(InputError, match=r"must have the shape \(n, 32, 32, 3\), for one sample \(1, 32, 32, 3\)"):
+        pretrained("compact_vgg_sum_c8").normalize(np.zeros(shape))

@@ -19,17 +19,19 @@ def use_fast_forms(model):
         The number of layers that have another form now.
 
     Raises:
-        InputError: the backend is PyTorch, or the model computes in half precision.
+        InputError: the backend is PyTorch, or the model or one of its layers does not compute in float32.
     """
     backend = keras.config.backend()
     if backend not in FAST_BACKENDS:
         raise InputError(
             f"Fast forms exist on {' and '.join(FAST_BACKENDS)}, and the backend is {backend}. Set KERAS_BACKEND."
         )
-    if model.compute_dtype != "float32":
-        raise InputError(
-            f"Fast forms exist in float32, and {model.name!r} computes in {model.compute_dtype}. Build it in float32."
-        )
+    for layer in (model, *all_sublayers(model)):
+        if layer.compute_dtype != "float32":
+            raise InputError(
+                f"Fast forms exist in float32, and {layer.name!r} computes in {layer.compute_dtype}. Build the model "
+                "in float32."
+            )
     changed = 0
     for layer in all_sublayers(model):
         call = _forms().fast_call(layer)

@@ -1,8 +1,9 @@
-"""Checks of arguments that only layers have. Each raises a ValueError of one line."""
+"""Checks of arguments that only layers have. Each raises an `InputError` of one line."""
 
 import keras
 
 from compactnet.checks import check_integer
+from compactnet.errors import InputError
 
 OPERATIONS = ("sum", "max", "average", "first")
 GROUPINGS = ("adjacent", "strided")
@@ -12,12 +13,12 @@ def check_data_format(value):
     """Return the data format `value`; None means the global setting of Keras.
 
     Raises:
-        ValueError: The data format is not "channels_last".
+        InputError: The data format is not "channels_last".
     """
     data_format = keras.config.image_data_format() if value is None else value
     if data_format != "channels_last":
         source = "" if value is not None else " (from keras.config.image_data_format())"
-        raise ValueError(
+        raise InputError(
             "`data_format` must be 'channels_last': move the channels to the last axis, for example with "
             f"keras.layers.Permute. Received: data_format={data_format!r}{source}"
         )
@@ -28,11 +29,11 @@ def check_pair(argument, value):
     """Return an integer, or a pair of integers, of at least 1 as a pair.
 
     Raises:
-        ValueError: It is something else.
+        InputError: It is something else.
     """
     values = tuple(value) if isinstance(value, list | tuple) else (value, value)
     if len(values) != 2:
-        raise ValueError(f"`{argument}` must be an integer or a pair of integers. Received: {argument}={value!r}")
+        raise InputError(f"`{argument}` must be an integer or a pair of integers. Received: {argument}={value!r}")
     return tuple(check_integer(argument, extent) for extent in values)
 
 
@@ -45,16 +46,16 @@ def check_divides(argument, value, channels):
         channels: Number of input channels, or None if it is unknown.
 
     Raises:
-        ValueError: `value` does not divide the number of channels, or that number is unknown.
+        InputError: `value` does not divide the number of channels, or that number is unknown.
     """
     if channels is None:
-        raise ValueError(
+        raise InputError(
             "The channel count (the last axis of the input) must be known when the layer is built. "
             "Received: None; give the input a fixed last dimension."
         )
     if channels % value:
         divisors = ", ".join(str(number) for number in range(1, channels + 1) if channels % number == 0)
-        raise ValueError(
+        raise InputError(
             f"`{argument}` must divide the channel count. Received: {argument}={value} for an input with "
             f"{channels} channels; its divisors are {divisors}."
         )

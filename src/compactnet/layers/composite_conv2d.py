@@ -76,8 +76,7 @@ class CompositeConv2D(keras.layers.Layer):
 
     def _shared(self, weight, arguments):
         return {
-            # A copy draws values of its own; one initializer would give kernels of one shape the same ones.
-            f"{weight}_initializer": self.kernel_initializer.clone(),
+            f"{weight}_initializer": _own(self.kernel_initializer),
             f"{weight}_regularizer": self.kernel_regularizer,
             f"{weight}_constraint": self.kernel_constraint,
             "use_bias": False,
@@ -86,6 +85,14 @@ class CompositeConv2D(keras.layers.Layer):
             "trainable": self.trainable,
             **arguments,
         }
+
+
+def _own(initializer):
+    """Return a copy that draws values of its own; one initializer would give kernels of one shape the same ones."""
+    # What has no config, such as a function, cannot be copied.
+    kind = keras.initializers.Initializer
+    has_config = isinstance(initializer, kind) and type(initializer).get_config is not kind.get_config
+    return initializer.clone() if has_config else initializer
 
 
 def build_chain(layers, input_shape):

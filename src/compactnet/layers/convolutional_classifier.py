@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from compactnet.checks import check_integer
+from compactnet.errors import InputError
 from compactnet.layers.arguments import check_data_format
 
 
@@ -31,7 +32,8 @@ class ConvolutionalClassifier(keras.layers.Layer):
         `(batch, classes)`.
 
     Raises:
-        ValueError: An argument is invalid, the height or width is unknown, or there are fewer channels than classes.
+        ValueError: An argument is invalid, the height or width is unknown, there are fewer channels than classes, or
+            the layer is called on maps of another size than it was built for.
 
     Examples:
         >>> import numpy as np
@@ -65,12 +67,12 @@ class ConvolutionalClassifier(keras.layers.Layer):
     def build(self, input_shape):
         _, height, width, channels = input_shape
         if None in (height, width, channels):
-            raise ValueError(
+            raise InputError(
                 f"The height, width and channels of the feature map must be known. Received: {tuple(input_shape)}; "
                 "build the network with a fixed input shape, or use global pooling and a dense layer."
             )
         if self.classes > channels:
-            raise ValueError(
+            raise InputError(
                 f"`classes` must be at most the number of channels. Received: classes={self.classes} for "
                 f"{channels} channels; give the layer before it more filters."
             )
@@ -81,20 +83,21 @@ class ConvolutionalClassifier(keras.layers.Layer):
             regularizer=self.kernel_regularizer,
             constraint=self.kernel_constraint,
         )
+        self.input_spec = keras.layers.InputSpec(ndim=4, axes={1: height, 2: width, 3: channels})
 
     def compute_output_shape(self, input_shape):
         return (input_shape[0], self.classes)
 
     def call(self, inputs):
         positions, covered = self.kernel.shape
-        channels = inputs.shape[-1]
+        batch, channels = ops.shape(inputs)[0], inputs.shape[-1]
         # The products of each channel with each depth of the kernel, then their sums along the diagonals: with a zero
         # after every row, the flat array read in rows one longer has each diagonal in a column.
-        features = ops.reshape(inputs, (-1, positions, channels))
+        features = ops.reshape(inputs, (batch, positions, channels))
         products = ops.matmul(ops.transpose(ops.cast(self.kernel, self.compute_dtype)), features)
-        flat = ops.reshape(products, (-1, covered * channels))
+        flat = ops.reshape(products, (batch, covered * channels))
         flat = ops.pad(flat, [(0, 0), (0, covered)])
-        scores = ops.sum(ops.reshape(flat, (-1, covered, channels + 1))[..., : self.classes], 1)
+        scores = ops.sum(ops.reshape(flat, (batch, covered, channels + 1))[..., : self.classes], 1)
         return self.activation(scores)
 
     def get_config(self):

@@ -1,23 +1,51 @@
 """Convolution with a kernel in factors, the CP decomposition (Lebedev et al., 2015; Kossaifi et al., 2020)."""
 
 import math
+import numbers
 
 import keras
 from keras import ops
 
 from compactnet.checks import check_integer
 from compactnet.errors import InputError
-from compactnet.layers.arguments import check_pair, convolved_extents
+from compactnet.layers.arguments import check_data_format, check_pair, convolved_extents
 from compactnet.layers.channel_scale import ChannelScale
 from compactnet.layers.composite_conv2d import CompositeConv2D, build_chain
 
 
 @keras.saving.register_keras_serializable(package="compactnet")
 class UnequalStridesDepthwiseConv2D(keras.layers.DepthwiseConv2D):
-    """A `keras.layers.DepthwiseConv2D` along one axis, with strides along that axis alone; the same arguments.
+    """A `keras.layers.DepthwiseConv2D` along one axis, with strides along that axis alone.
 
     TensorFlow has no such strides where it does not use oneDNN. Here each tap of the kernel multiplies a strided slice.
+
+    Args:
+        kernel_size: Pair of integers; the one along the axis without strides is 1.
+        strides: Pair of integers; one of them is 1, the other larger.
+        padding: "valid" or "same".
+        use_bias: False; like an activation and a depth multiplier, a bias is not supported.
+        **kwargs: Other keyword arguments of `keras.layers.DepthwiseConv2D`.
+
+    Raises:
+        ValueError: An argument is invalid or not supported.
     """
+
+    def __init__(self, kernel_size, strides=(1, 1), padding="valid", *, use_bias=False, **kwargs):
+        super().__init__(kernel_size, strides, padding, use_bias=use_bias, **kwargs)
+        check_data_format(self.data_format)
+        across = 1 if self.strides[0] > 1 else 0
+        if max(self.strides) == 1 or (self.kernel_size[across], self.strides[across]) != (1, 1):
+            raise InputError(
+                "A kernel of one axis with strides along it is needed, such as kernel_size=(3, 1), strides=(2, 1). "
+                f"Received: kernel_size={self.kernel_size}, strides={self.strides}; use keras.layers.DepthwiseConv2D."
+            )
+        # Keras itself refuses dilation beside strides.
+        if self.use_bias or self.activation is not keras.activations.linear or self.depth_multiplier != 1:
+            raise InputError(
+                "A bias, an activation and a depth multiplier are not supported; leave them out. Received: use_bias="
+                f"{self.use_bias}, activation={keras.activations.serialize(self.activation)!r}, depth_multiplier="
+                f"{self.depth_multiplier}"
+            )
 
     def call(self, inputs):
         axis = 1 if self.strides[0] > 1 else 2
@@ -117,7 +145,7 @@ class FactorizedConv2D(CompositeConv2D):
         )
         self.filters = check_integer("filters", filters)
         self.kernel_size = check_pair("kernel_size", kernel_size)
-        if isinstance(fraction, bool) or not isinstance(fraction, int | float) or not 0 < fraction < math.inf:
+        if isinstance(fraction, bool) or not isinstance(fraction, numbers.Real) or not 0 < fraction < math.inf:
             raise InputError(f"`fraction` must be a number above 0. Received: fraction={fraction!r}")
         self.fraction = float(fraction)
         self.rank = None if rank is None else check_integer("rank", rank)
@@ -134,7 +162,8 @@ class FactorizedConv2D(CompositeConv2D):
                 for the nearest kernel.
             iterations: Integer, the most iterations of these.
             seed: Integer, for where they start.
-            **kwargs: Keyword arguments of `keras.layers.Layer`, such as `name`.
+            **kwargs: Keyword arguments of `keras.layers.Layer`, such as `name`; `dtype` is that of the convolution if
+                left out.
 
         Returns:
             A built `FactorizedConv2D` with the convolution's strides, padding and bias. An activation of the
@@ -152,6 +181,7 @@ class FactorizedConv2D(CompositeConv2D):
                 f"`convolution` must have neither groups nor dilation. Received: groups={convolution.groups}, "
                 f"dilation_rate={convolution.dilation_rate}"
             )
+        kwargs.setdefault("dtype", convolution.dtype_policy)
         layer = cls(
             convolution.filters,
             convolution.kernel_size,
@@ -163,7 +193,9 @@ class FactorizedConv2D(CompositeConv2D):
             data_format=convolution.data_format,
             **kwargs,
         )
-        kernel = ops.convert_to_numpy(convolution.kernel)
+        # Half precision cannot be decomposed.
+        precision = keras.backend.result_type(convolution.kernel.dtype, "float32")
+        kernel = ops.convert_to_numpy(ops.cast(convolution.kernel, precision))
         layer.build((None, None, None, kernel.shape[2]))
         scale, (height, width, inputs, filters) = _decompose(kernel, layer.scale.scale.shape[0], iterations, seed)
         layer.scale.scale.assign(scale)
@@ -205,7 +237,7 @@ class FactorizedConv2D(CompositeConv2D):
         if self.rank is None:
             return min(max(1, round(self.fraction * math.prod(extents) / sum(extents))), bound)
         if self.rank > bound:
-            raise ValueError(
+            raise InputError(
                 f"`rank` must be at most {bound}, which suffices for any kernel of the shape "
                 f"{(*self.kernel_size, channels, self.filters)}. Received: rank={self.rank}"
             )

@@ -20,7 +20,8 @@ class InterchannelPooling(keras.layers.Layer):
     with either. "strided" is faster because it reduces contiguous rows of N' channels.
 
     If several channels of a group share the maximum, exactly one of them receives the gradient: the first of the group
-    on the TensorFlow, JAX and PyTorch backends on CPU. Eq. (3) leaves this case open.
+    on the TensorFlow, JAX and PyTorch backends on CPU. Eq. (3) leaves this case open. TensorFlow's maximum ignores NaN
+    (of NaN alone it is the lowest number), where those of JAX and PyTorch are NaN.
 
     Args:
         compact_factor: Integer C of at least 1, the number of channels per group. It must divide the channel count. 1

@@ -15,8 +15,9 @@ class PartialConv2D(CompositeConv2D):
     For N input channels and a k x k kernel it has k^2 (N / ratio)^2 kernel weights.
 
     With strides, the channels that are passed on keep every second (third, ...) row and column; without padding, they
-    lose as much of their border as the others. FasterNet has neither: it changes the size of maps by other
-    convolutions.
+    lose as much of their border as the others. With padding "same", strides of 2 and an even height, a 3 x 3 kernel is
+    centred on every second row from the second on, and the channels that are passed on keep those from the first on;
+    likewise for the width. FasterNet has neither: it changes the size of maps by other convolutions.
 
     Args:
         kernel_size: Integer or pair of integers, the size of the kernel.

@@ -1,7 +1,7 @@
 """How Table IV of the paper came by its complexity columns: not by counting, but by scaling those of Table I."""
 
 from compactnet.errors import InputError
-from compactnet.networks import MobileNetV1, NetworkSpec, ResNet50
+from compactnet.networks import VGG8, MobileNetV1, NetworkSpec, ResNet50
 
 ASC_INPUT = (128, 512, 1)
 """Mel bands, frames and channels of a 10 s scene: the input of Tables I to III."""
@@ -21,10 +21,10 @@ def published_mflops(task, asc_mflops, spec: NetworkSpec):
     Args:
         task: "sed" (the ASC figure x 201/512) or "ic" (x 224^2/(128 x 512), plus two more input channels in the stem).
         asc_mflops: MFLOPs at 128x512x1.
-        spec: The network, for its stem.
+        spec: The network, for its stem: a VGG-8, a ResNet-50 or a MobileNet version 1.
 
     Raises:
-        InputError: another task.
+        InputError: another task, or for "ic" another network.
     """
     if task == "sed":
         return asc_mflops * SED_INPUT[1] / ASC_INPUT[1]
@@ -43,8 +43,12 @@ def _extra_channels(spec, pixels):
     match spec.skeleton:
         case MobileNetV1(width=width):
             return 9 * 2 * 32 * width * pixels / 4
-        case ResNet50():
+        case ResNet50(width=width):
             # The stem's stride is left out here, though not in Table I.
-            return 49 * 2 * 64 * pixels
-        case _:
-            return 9 * 2 * 64 * pixels
+            return 49 * 2 * 64 * width * pixels
+        case VGG8(width=width):
+            return 9 * 2 * 64 * width * pixels
+    raise InputError(
+        "`spec` must have the skeleton of a network of Table IV: VGG8, ResNet50 or MobileNetV1. "
+        f"Received: {spec.title}, {type(spec.skeleton).__name__}; use `complexity`."
+    )

@@ -58,8 +58,17 @@ class Pretrained(StrictModel):
 
         Returns:
             float32 array of the same shape.
+
+        Raises:
+            InputError: the samples have another shape.
         """
         samples = np.asarray(samples, dtype=np.float32)
+        if samples.shape[1:] != self.input_shape:
+            expected = ", ".join(map(str, self.input_shape))
+            raise InputError(
+                f"`samples` must have the shape (n, {expected}), for one sample (1, {expected}). "
+                f"Received: {samples.shape}"
+            )
         return (samples - np.float32(self.mean)) / np.float32(self.std)
 
 

@@ -64,8 +64,9 @@ class ShuffleNetV1(_ShuffleNet):
     def _unit(self, inputs, filters, strides, convolution, defaults, name):
         # A unit with strides concatenates its channels to those of its input instead of adding the values.
         own = filters - inputs.shape[-1] if strides == 2 else filters
-        groups = defaults.pointwise_groups
-        outputs = pointwise(inputs, filters // self.BOTTLENECK, defaults, groups, f"{name}_reduce")
+        groups, multiple = defaults.pointwise_groups, self.channel_multiple
+        bottleneck = multiple * max(1, round(filters // self.BOTTLENECK / multiple))
+        outputs = pointwise(inputs, bottleneck, defaults, groups, f"{name}_reduce")
         outputs = batch_norm_activation(outputs, defaults, name=f"{name}_reduce")
         outputs = ChannelShuffle(groups, name=f"{name}_shuffle")(outputs)
         outputs = convolution(outputs, own, defaults, strides=strides, name=f"{name}_expand")
