@@ -1,6 +1,7 @@
 """Files appear whole or not at all, and a lock is held by one process at a time."""
 
 import errno
+import fcntl
 import os
 import subprocess
 import sys
@@ -37,6 +38,7 @@ def test_a_file_appears_whole_with_its_folder(tmp_path):
 def test_the_umask_decides_the_mode_and_is_never_touched(tmp_path, umask):
     # In a process of its own, because the umask belongs to all threads of a process.
     program = f"""
+import fcntl
 import os
 os.umask({umask})
 def forbidden(mask):
@@ -232,3 +234,26 @@ def test_a_lock_is_released_when_the_block_fails(tmp_path):
     with pytest.raises(RuntimeError), file_lock(path):
         raise RuntimeError
     assert not is_locked(path)
+
+
+def test_a_file_system_without_locks_is_named_and_no_mark_is_left_for_ever(tmp_path, monkeypatch):
+    def refuse(descriptor, operation):
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+
+    path = tmp_path / "lock"
+    path.touch()
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    for use in (file_lock(path), file_lock(tmp_path / "new" / "lock")):
+        with (
+            pytest.raises(
+                InputError, match=r"lock cannot be locked: its file system has no locks.*RESULTS="
+            ) as refusal,
+            use,
+        ):
+            raise AssertionError("locked")
+        assert len(refusal.value.lines) == 1
+    with pytest.raises(InputError, match="has no locks"):
+        is_locked(path)
+    monkeypatch.undo()
+    assert not is_locked(path)
+    assert not is_locked(tmp_path / "new" / "lock")

@@ -7,7 +7,7 @@ import pytest
 
 from compactnet.data import Cifar10, UrbanSound8K
 from compactnet.errors import InputError
-from compactnet.networks import CATALOGUE, Compact
+from compactnet.networks import CATALOGUE, VGG8, Compact
 from compactnet.schema import Epoch, Execution, Experiment, Job, Predictions, RunRecord, Workload, summarize
 from compactnet.validation import validate
 from tests.factories import run_record
@@ -193,13 +193,67 @@ def test_another_kind_of_convolution_can_replace_a_catalogue_one():
     assert spec.skeleton == CATALOGUE["mobilenet_v1_100"].skeleton
 
 
+FULL = {"name": "full", "title": "Full", "convolution": {"kind": "separable"}}
+
+
+@pytest.mark.parametrize(
+    ("entry", "expected"),
+    [
+        ("xvgg8", {"padding": "same", "width": 0.5}),
+        ({"name": "own", "base": "xvgg8", "skeleton": {"width": 2}}, {"padding": "same", "width": 2}),
+        ({"name": "kind", "base": "xvgg8", "skeleton": {"kind": "vgg8"}}, {"padding": "same", "width": 0.5}),
+        ({"name": "other", "base": "xvgg8", "skeleton": {"kind": "mobilenet_v1"}}, {"momentum": 0.9, "width": 1}),
+        ({"name": "back", "base": "mobilenet_v1_025", "skeleton": {"kind": "vgg8"}}, {"padding": "same", "width": 0.5}),
+        ("mobilenet_v1_025", {"momentum": 0.9, "width": 0.25}),
+        ({**FULL, "skeleton": {"kind": "vgg8"}}, {"padding": "same", "width": 0.5}),
+        ({**FULL, "skeleton": {"kind": "vgg8", "padding": "valid"}}, {"padding": "valid", "width": 0.5}),
+        ({**FULL, "skeleton": {"kind": "resnet50"}}, {"momentum": 0.99, "width": 1}),
+        ({**FULL, "skeleton": VGG8()}, {"padding": "valid", "width": 1}),
+    ],
+)
+def test_skeletons_change_every_network_of_their_kind(entry, expected):
+    shared = {"vgg8": {"padding": "same", "width": 0.5}, "mobilenet_v1": {"momentum": 0.9}}
+    (network,) = experiment(networks=[entry], skeletons=shared).networks
+    fields = network.skeleton.model_dump()
+    assert {field: fields[field] for field in expected} == expected
+
+
+def test_a_field_at_its_default_stays_so_in_json():
+    entry = {"name": "mine", "base": "xvgg8", "skeleton": {"channel_multiple": 1}}
+    whole = experiment(networks=[entry, "xvgg8"], skeletons={"vgg8": {"channel_multiple": 4}})
+    assert [network.skeleton.channel_multiple for network in whole.networks] == [1, 4]
+    assert Experiment.model_validate_json(whole.model_dump_json()) == whole
+
+
+@pytest.mark.parametrize("threads", ["Auto", 0, 1.5, True, None, [2]])
+def test_threads_that_cannot_be_are_refused_with_their_key(threads):
+    with pytest.raises(
+        InputError, match=r"^test: threads: Input should be 'auto' or an integer of at least 1\. Received: "
+    ):
+        experiment(threads=threads)
+    assert experiment(threads="auto").threads == "auto"
+    assert experiment(threads=3).threads == 3
+
+
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"networks": ["vgg9"]}, r"Unknown network 'vgg9'. Did you mean .*vgg8"),
+        ({"networks": ["vgg9"]}, r"Unknown network 'vgg9'. Did you mean .*vgg8'\?$"),
         ({"skeletons": {"vgg": {}}}, r"unknown skeleton 'vgg'"),
-        ({"skeletons": {"vgg8": {"paddin": "same"}}}, r"unknown key 'networks\.0\.skeleton\.paddin'.*'padding'"),
-        ({"skeletons": {"vgg8": {"padding": "full"}}}, r"networks\.0\.skeleton\.padding.*'full'"),
+        ({"skeletons": {"vgg8": {"paddin": "same"}}}, r"skeletons\.vgg8: unknown key 'paddin'.*'padding'\?$"),
+        ({"skeletons": {"vgg8": {"padding": "full"}}}, r"skeletons\.vgg8: padding: .*'full'"),
+        ({"skeletons": {"vgg8": {"kind": "resnet50"}}}, r"skeletons\.vgg8: kind: .*'resnet50'"),
+        # Of no network of the experiment.
+        ({"skeletons": {"resnet50": {"nonsense": 1}}}, r"skeletons\.resnet50: unknown key 'nonsense'"),
+        ({"networks": [{"name": "a", "skeleton": {"width": 1}}]}, r"the key 'networks\.0\.title' is missing"),
+        (
+            {"networks": [{"name": "a", "title": "A", "skeleton": {"width": 1}, "convolution": {"kind": "standard"}}]},
+            r"the key 'networks\.0\.skeleton\.kind' is missing",
+        ),
+        (
+            {"networks": [{"name": "a", "base": "xvgg8", "skeleton": {"kind": ["vgg8"]}}]},
+            r"networks\.0\.skeleton\.kind must be one of",
+        ),
         ({"skeletons": {"vgg8": {"width": -1}}}, r"width.*-1"),
         ({"networks": [{"name": "a", "base": "xvgg8", "convolution": {"kind": "dense"}}]}, r"kind must be one of"),
         (

@@ -86,6 +86,36 @@ def test_the_first_of_many_problems_is_shown():
     assert "lives" not in line
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"name": ["x" * 10**6]},
+        {"name": "a", "y" * 10**6: 1},
+        {"name": "a", "favourite": {"kind": "z" * 10**6}},
+        {"name": "a", "favourite": {"kind": "dog", "weight": "1" * 10**6 + "x"}},
+    ],
+)
+def test_a_long_value_is_cut(content):
+    with pytest.raises(InputError) as refusal:
+        validate(Home, content, "home.yaml")
+    (line,) = refusal.value.lines
+    assert 200 < len(line) < 400
+    assert "... (1,000,0" in line
+
+
+def test_a_question_ends_in_one_mark():
+    class Asking(StrictModel):
+        name: str
+
+        @field_validator("name")
+        @classmethod
+        def _ask(cls, name):
+            raise ValueError("Did you mean 'b'?")
+
+    with pytest.raises(InputError, match=r"^name: Did you mean 'b'\?$"):
+        Asking(name="a")
+
+
 @pytest.mark.parametrize(("text", "number"), [("1e-3", 0.001), ("2.5E1", 25.0), ("7", 7.0)])
 def test_a_number_can_be_given_as_text(text, number):
     # YAML 1.1 reads 1e-3 as text.

@@ -18,6 +18,9 @@ from compactnet.errors import InputError, ResourceError
 DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
 """The disk or the quota is full, or the disk fails."""
 
+NO_LOCKS = (errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK)
+"""The file system has no locks, or no room for more."""
+
 
 @contextlib.contextmanager
 def storage_errors(path, advice="Free some space, or choose another folder."):
@@ -110,15 +113,17 @@ def file_lock(path, on_wait=None):
 
     Raises:
         OSError: the file cannot be created.
+        InputError: the file system has no locks.
     """
     Path(path).parent.mkdir(parents=True, exist_ok=True)
-    lock = filelock.FileLock(path, thread_local=False)
-    try:
-        lock.acquire(blocking=False)
-    except filelock.Timeout:
-        if on_wait is not None:
-            on_wait()
-        lock.acquire()
+    lock = _lock(path)
+    with _supported(path):
+        try:
+            lock.acquire(blocking=False)
+        except filelock.Timeout:
+            if on_wait is not None:
+                on_wait()
+            lock.acquire()
     try:
         yield
     finally:
@@ -126,14 +131,36 @@ def file_lock(path, on_wait=None):
 
 
 def is_locked(path):
-    """Say whether another process holds the lock `path`."""
+    """Say whether another process holds the lock `path`.
+
+    Raises:
+        InputError: the file system has no locks.
+    """
     if not Path(path).exists():
         return False
     try:
-        with filelock.FileLock(path, blocking=False):
+        with _supported(path), _lock(path).acquire(blocking=False):
             return False
     except filelock.Timeout:
         return True
+
+
+def _lock(path):
+    # Where a file system has no locks, filelock would mark files, and a killed process could not take its mark away.
+    return filelock.FileLock(path, thread_local=False, fallback_to_soft=False)
+
+
+@contextlib.contextmanager
+def _supported(path):
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in NO_LOCKS:
+            raise
+        raise InputError(
+            f"{path} cannot be locked: its file system has no locks ({error.strerror}). Choose a folder on another "
+            "file system with RESULTS=folder or DATA=folder."
+        ) from error
 
 
 def remove(path):

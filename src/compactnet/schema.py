@@ -22,7 +22,7 @@ from compactnet.errors import InputError
 from compactnet.networks import CATALOGUE, NetworkSpec, build, get_spec
 from compactnet.networks.convolutions import or_instance_of
 from compactnet.processes import BACKENDS, FAST_BACKENDS, backend
-from compactnet.validation import Count, Number, StrictModel, added
+from compactnet.validation import Count, Number, StrictModel, added, described, shown, validate
 
 FORMAT = 2
 """Format of run and failure records; increased when their fields change."""
@@ -69,7 +69,7 @@ class Network(NetworkSpec):
     """A network of an experiment.
 
     In a YAML file it is the name of a catalogue network, or a mapping with `name`, `base` (the catalogue network it
-    starts from) and the fields to change: `title`, `skeleton` and `convolution`.
+    starts from) and the fields to change: `title`, `skeleton` and `convolution`. Without `base` they are given in full.
 
     Attributes:
         name: Its name in records; unique in the experiment.
@@ -95,7 +95,7 @@ class Contrast(StrictModel):
     @classmethod
     def _a_difference(cls, terms):
         if abs(sum(terms.values())) > 1e-9 or not any(terms.values()):
-            raise ValueError(f"the weights of a contrast must add up to 0 and not all be 0. Received: {terms}")
+            raise ValueError(f"the weights of a contrast must add up to 0 and not all be 0. Received: {shown(terms)}")
         return terms
 
 
@@ -227,6 +227,7 @@ class Experiment(StrictModel):
         data: The section of the data set that its `source` names.
         networks: The networks, see `Network`.
         skeletons: Fields changed in every network with a skeleton, by the skeleton's kind: `{vgg8: {padding: same}}`.
+            The fields that a network names itself come before them. Empty once they are in `networks`.
         training: The `Training`.
         seeds: The seeds; a network has one run for each.
         seeds_of: {network: number}, for networks that have runs for the first few seeds only.
@@ -249,7 +250,7 @@ class Experiment(StrictModel):
     seeds: Annotated[tuple[Seed, ...], Field(min_length=1)]
     seeds_of: dict[str, Count] = Field(default_factory=dict)
     contrasts: tuple[Contrast, ...] = ()
-    threads: Count | Literal["auto"] = 2
+    threads: described(Count | Literal["auto"], "Input should be 'auto' or an integer of at least 1") = 2
     implementation: Literal["auto", "keras", "fast"] = "keras"
     recompute: Annotated[bool, Field(strict=True)] = False
     launcher: Slurm = Slurm()
@@ -262,13 +263,16 @@ class Experiment(StrictModel):
         skeletons = content.get("skeletons", {})
         if not isinstance(skeletons, dict) or not all(isinstance(fields, dict) for fields in skeletons.values()):
             raise ValueError(
-                f"skeletons: give the fields of each kind: {{vgg8: {{padding: same}}}}. Received: {skeletons}"
+                f"skeletons: give the fields of each kind: {{vgg8: {{padding: same}}}}. Received: {shown(skeletons)}"
             )
-        kinds = {spec.skeleton.kind for spec in CATALOGUE.values()}
-        for kind in skeletons:
-            if kind not in kinds:
-                raise ValueError(f"skeletons: unknown skeleton {kind!r}. Known: {', '.join(sorted(kinds))}")
-        return {**content, "networks": [_complete(entry, skeletons) for entry in content["networks"]]}
+        classes = {spec.skeleton.kind: type(spec.skeleton) for spec in CATALOGUE.values()}
+        for kind, fields in skeletons.items():
+            if kind not in classes:
+                raise ValueError(f"skeletons: unknown skeleton {shown(kind)}. Known: {', '.join(sorted(classes))}")
+            validate(classes[kind], {"kind": kind, **fields}, f"skeletons.{kind}")
+        networks = [_complete(entry, skeletons) for entry in content["networks"]]
+        # Applied once: fields at their defaults may be left out of JSON, and would be changed when it is read.
+        return {**content, "networks": networks, "skeletons": {}}
 
     @field_validator("name")
     @classmethod
@@ -738,23 +742,27 @@ def summarize(history):
 
 
 def _complete(entry, skeletons):
-    """Return a network's entry in a YAML file with all fields of its base."""
+    """Return a network's entry in a YAML file with all fields of its base, and with those shared by its skeleton."""
     if isinstance(entry, str):
         entry = {"name": entry, "base": entry}
-    if not isinstance(entry, dict) or "base" not in entry:
+    if not isinstance(entry, dict):
         return entry
-    spec = get_spec(entry["base"])
-    own = {field: entry[field] for field in ("skeleton", "convolution") if entry.get(field)}
     completed = {key: value for key, value in entry.items() if key != "base"}
-    completed["title"] = entry.get("title") or (entry.get("name") if own else spec.title)
-    shared = skeletons.get(spec.skeleton.kind, {})
-    completed["skeleton"] = _merge(_merge(spec.skeleton.model_dump(), shared), own.get("skeleton", {}))
-    completed["convolution"] = _merge(spec.convolution.model_dump(), own.get("convolution", {}))
+    own, base = entry.get("skeleton") or {}, {}
+    if "base" in entry:
+        spec = get_spec(entry["base"])
+        base, convolution = spec.skeleton.model_dump(), entry.get("convolution") or {}
+        completed["title"] = entry.get("title") or (entry.get("name") if own or convolution else spec.title)
+        completed["skeleton"] = own
+        completed["convolution"] = _merge(spec.convolution.model_dump(), convolution)
+    kind = own.get("kind", base.get("kind")) if isinstance(own, dict) else None
+    if isinstance(kind, str):
+        completed["skeleton"] = _merge(_merge(base, {"kind": kind, **skeletons.get(kind, {})}), own)
     return completed
 
 
 def _merge(fields, changes):
     """Return fields with changes; those of another kind replace all fields."""
-    if not isinstance(changes, dict) or changes.get("kind", fields["kind"]) != fields["kind"]:
+    if not isinstance(changes, dict) or changes.get("kind", fields.get("kind")) != fields.get("kind"):
         return changes
     return {**fields, **changes}

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WrapValidator, model_validator
 from pydantic_core import PydanticCustomError
 
 from compactnet.checks import suggest
@@ -11,6 +11,9 @@ from compactnet.errors import InputError
 
 TAG_FIELDS = ("source", "kind")
 """Fields that tell the members of a union apart; their values are no keys of a file."""
+
+LONGEST = 200
+"""Characters of a value that a message shows."""
 
 
 class StrictModel(BaseModel):
@@ -56,6 +59,27 @@ def _number_from_text(value):
 
 Number = Annotated[float, BeforeValidator(_number_from_text), Field(allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1, strict=True)]
+
+
+def described(kind, allowed):
+    """Return a type that is refused in the words `allowed`, "Input should be ...": for unions of plain types.
+
+    Pydantic would speak of one of the members, as if it were a key.
+    """
+
+    def check(value, handler):
+        try:
+            return handler(value)
+        except ValidationError:
+            raise PydanticCustomError("not_described", "{allowed}", {"allowed": allowed}) from None
+
+    return Annotated[kind, WrapValidator(check)]
+
+
+def shown(value):
+    """Return a value as messages show it: at most some 200 characters."""
+    text = repr(value)
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}... ({len(text):,} characters)"
 
 
 def added(kind, default):
@@ -112,18 +136,18 @@ def _first_problem(error, model_class):
     match problem["type"]:
         case "unknown_key":
             key = ".".join(filter(None, [key, problem["ctx"]["key"]]))
-            return f"unknown key {key!r}. {problem['msg']}"
+            return f"unknown key {shown(key)}. {problem['msg']}"
         case "missing":
             return f"the key {key!r} is missing."
         case "union_tag_not_found":
             return f"the key '{key}.{problem['ctx']['discriminator'].strip(chr(39))}' is missing."
         case "union_tag_invalid":
             field, context = problem["ctx"]["discriminator"].strip("'"), problem["ctx"]
-            return f"{key}.{field} must be one of {context['expected_tags']}. Received: {context['tag']!r}"
+            return f"{key}.{field} must be one of {context['expected_tags']}. Received: {shown(context['tag'])}"
     message = problem["msg"].removeprefix("Value error, ").removesuffix(".")
     if problem["type"] not in ("value_error", "json_invalid"):
-        message += f". Received: {problem['input']!r}"
-    end = "" if "Received: " in message else "."
+        message += f". Received: {shown(problem['input'])}"
+    end = "" if "Received: " in message or message.endswith("?") else "."
     return f"{key + ': ' if key else ''}{message}{end}"
 
 

@@ -7,6 +7,7 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from compactnet.audio import recordings
 from compactnet.audio.recordings import decode
 from compactnet.errors import InputError
 
@@ -71,6 +72,52 @@ def test_a_truncated_flac_is_refused():
     content, _ = sound(container="FLAC", seconds=2)
     with pytest.raises(InputError, match=r"is truncated|not a sound file"):
         decode(content[: len(content) // 2])
+
+
+def with_count(content, count):
+    """A FLAC file whose header says that it holds `count` samples, 0 for an unknown number."""
+    fields = int.from_bytes(content[18:26], "big") >> 36 << 36 | count
+    return content[:18] + fields.to_bytes(8, "big") + content[26:]
+
+
+def test_a_flac_whose_writer_did_not_know_the_length_is_read():
+    content, expected = sound(container="FLAC", channels=2)
+    samples, _ = decode(with_count(content, 0))
+    np.testing.assert_allclose(samples, expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("count", [10_000, 2**35, 2**36 - 1])
+def test_a_flac_that_promises_more_than_it_holds_is_truncated(count):
+    content, expected = sound(container="FLAC")
+    with pytest.raises(InputError, match=rf"is truncated: it holds {len(expected):,} of the {count:,} samples"):
+        decode(with_count(content, count))
+
+
+@pytest.mark.parametrize(
+    ("container", "encoding", "rate"),
+    [
+        ("WAV", "PCM_16", 22_050),
+        ("WAV", "MS_ADPCM", 22_050),
+        ("WAV", "GSM610", 8_000),
+        ("FLAC", "PCM_24", 22_050),
+        ("OGG", "VORBIS", 22_050),
+        ("OGG", "OPUS", 48_000),
+    ],
+)
+def test_blocks_are_one_recording_to_the_bit(container, encoding, rate, monkeypatch):
+    file = io.BytesIO()
+    soundfile.write(file, np.random.default_rng(0).uniform(-0.3, 0.3, rate), rate, format=container, subtype=encoding)
+    whole, _ = decode(file.getvalue())
+    monkeypatch.setattr(recordings, "VALUES_AT_ONCE", 1_000)
+    np.testing.assert_array_equal(decode(file.getvalue())[0], whole)
+
+
+@pytest.mark.parametrize("rate", [1, 999, 768_001, 2**31 - 1])
+def test_a_rate_that_no_recording_has_is_refused(rate):
+    content, _ = sound()
+    wrong = content[:24] + struct.pack("<I", rate) + content[28:]
+    with pytest.raises(InputError, match=rf"has a sample rate of {rate:,} Hz; from 1,000 to 768,000 Hz are possible"):
+        decode(wrong)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """The two audio data sets, from generated clips in their official layouts."""
 
+import re
 import shutil
 
 import numpy as np
@@ -101,6 +102,11 @@ def test_training_folds_that_cannot_be_are_refused(folds):
 def test_training_folds_change_a_protocol_only_where_they_are_chosen():
     assert "train_folds" not in event_data().protocol()
     assert event_data(train_folds=(1, 2)).protocol()["train_folds"] == [1, 2]
+
+
+def test_a_label_that_is_listed_twice_is_refused():
+    with pytest.raises(InputError, match=r"^labels: 'bus' is listed twice\.$"):
+        scene_data(labels=("tram", "bus", "park", "bus"))
 
 
 @pytest.mark.parametrize("folds", [(), (11,), (0,), (3, 3), ("3",), (True,)])
@@ -214,6 +220,57 @@ def test_a_folder_without_most_of_its_clips_is_one_problem(folder):
         scene_data(subset=True).load(folder)
 
 
+def lose_the_table(root):
+    (root / "meta.csv").unlink()
+
+
+def cut_the_table(root):
+    edit(root / "meta.csv", "filename", "file")
+
+
+def lose_a_list(root):
+    (root / "evaluation_setup" / "fold1_train.csv").unlink()
+
+
+def lose_most_clips(root):
+    for clip in sorted((root / "audio").iterdir())[2:]:
+        clip.unlink()
+
+
+def lose_a_fold(root):
+    path = root / "evaluation_setup" / "fold1_evaluate.csv"
+    path.write_text(path.read_text().splitlines()[0] + "\n")
+
+
+DAMAGES = [lose_the_table, cut_the_table, lose_a_list, lose_most_clips, lose_a_fold]
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_deleting_the_folder_as_advised_makes_the_data_whole(folder, damage):
+    root = folder / dcase2019.FOLDER
+    damage(root)
+    with pytest.raises(InputError) as refusal:
+        scene_data().load(folder)
+    assert len(refusal.value.lines) == 1
+    deleted, command = re.search(r"delete the folder (\S+) and run (it again|`[^`]*`)", str(refusal.value)).groups()
+    assert command == "it again" or command == "`make reproduce-sample`"
+    shutil.rmtree(deleted)
+    generate_scenes(folder, train_clips=2, test_clips=1, seconds=0.5)  # what the command does
+    assert len(scene_data().load(folder).train) == 20
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_data_set_that_no_command_downloads_is_not_said_to_be_downloaded(folder, damage):
+    root = shutil.copytree(folder / dcase2019.FOLDER, folder / "other")
+    (root / "generated.json").unlink()
+    damage(root)
+    for data_folder in (folder, folder / "nowhere"):
+        with pytest.raises(InputError, match=r"Unpack the|Take it from its archive again") as refusal:
+            scene_data(archive="other", generated=False).load(data_folder)
+        assert "make" not in str(refusal.value)
+        assert len(refusal.value.lines) == 1
+
+
 def test_all_bad_clips_are_listed_at_once_and_can_be_skipped(folder):
     clips = sorted(scenes(folder, "audio").iterdir())
     reasons = {"is empty": clips[0], "is truncated": clips[5], "is a web page": clips[11], "is missing": clips[20]}
@@ -313,7 +370,7 @@ def test_the_official_metadata_are_the_real_ones(real_data, monkeypatch):
         rows = clips.table[clips.table["fold"].isin([*train, *test])]
         counts = [int(clips.table["fold"].isin(folds).sum()) for folds in (train, test)]
         groups = [set(clips.table["group"][clips.table["fold"].isin(folds)]) for folds in (train, test)]
-        seen[clips.folder.name] = metadata_fingerprint(rows), counts, len(groups[0] & groups[1])
+        seen[clips.source.folder.name] = metadata_fingerprint(rows), counts, len(groups[0] & groups[1])
 
     for module, section in ((dcase2019, Dcase2019()), (urbansound8k, UrbanSound8KFold())):
         monkeypatch.setattr(module, "load_clips", keep)

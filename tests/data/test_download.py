@@ -1,16 +1,22 @@
+import gzip
 import hashlib
 import http.server
 import io
+import shutil
+import subprocess
+import sys
 import tarfile
 import threading
+import time
 import zipfile
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from compactnet.data import dcase2019, urbansound8k
+from compactnet.data import dcase2019, download, urbansound8k
 from compactnet.data.cifar10 import DOWNLOAD
-from compactnet.data.download import Archive, fetch
+from compactnet.data.download import LOCK, PARTIAL, STAMPS, Archive, fetch
 from compactnet.errors import InputError
 from tests.scripts.calls import call
 
@@ -77,7 +83,7 @@ def archive_at(server, folder, content=WHOLE):
 
 
 def left_over(folder):
-    return sorted(path.name for path in folder.rglob("*"))
+    return sorted(path.name for path in folder.rglob("*") if path.name != LOCK)
 
 
 def test_a_whole_archive_is_unpacked_and_not_fetched_twice(server, tmp_path):
@@ -124,6 +130,99 @@ def test_an_archive_without_the_expected_folder_leaves_only_the_archive(server, 
     assert left_over(tmp_path) == ["cifar-10-python.tar.gz"]
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"name": "/tmp/elsewhere"},
+        {"name": "cifar-10-batches-py/../../elsewhere"},
+        {"type": tarfile.SYMTYPE, "linkname": "data_batch_1"},
+        {"type": tarfile.LNKTYPE, "linkname": "cifar-10-batches-py/data_batch_1"},
+        {"type": tarfile.FIFOTYPE},
+    ],
+)
+def test_an_archive_with_more_than_files_and_folders_of_its_own_is_refused(server, tmp_path, change):
+    buffer = io.BytesIO(gzip.decompress(WHOLE))
+    with tarfile.open(fileobj=buffer, mode="a") as archive:
+        member = tarfile.TarInfo("cifar-10-batches-py/more")
+        for field, value in change.items():
+            setattr(member, field, value)
+        archive.addfile(member)
+    content = gzip.compress(buffer.getvalue())
+    (tmp_path / "cifar-10-python.tar.gz").write_bytes(content)
+    with pytest.raises(
+        InputError, match=r"could not be unpacked \(its member .* is no file or folder below"
+    ) as refusal:
+        fetch(archive_at(server, "whole", content), tmp_path, progress=False)
+    assert len(refusal.value.lines) == 1
+    assert left_over(tmp_path) == ["cifar-10-python.tar.gz"]
+
+
+def test_archives_are_unpacked_where_extracting_takes_no_filter(server, tmp_path, monkeypatch):
+    # As in Python 3.11.0 to 3.11.3.
+    extract = tarfile.TarFile.extractall
+
+    def extractall(self, path=".", members=None, *, numeric_owner=False):
+        extract(self, path, members, numeric_owner=numeric_owner)
+
+    monkeypatch.setattr(tarfile.TarFile, "extractall", extractall)
+    target = fetch(archive_at(server, "whole"), tmp_path, progress=False)
+    assert (target / "data_batch_1").read_bytes() == b"batch" * 1000
+
+
+HANGING = """
+import sys
+from dataclasses import replace
+from compactnet.data import download
+from compactnet.data.cifar10 import DOWNLOAD
+
+def hang(archive):
+    print("unpacking", flush=True)
+    sys.stdin.read()
+
+download._checked = hang
+archive = download.Archive(sys.argv[2], sys.argv[3])
+download.fetch(replace(DOWNLOAD, archives=(archive,)), sys.argv[1], progress=False)
+"""
+
+
+def test_what_a_killed_download_left_is_removed_and_a_second_process_waits(server, tmp_path, capsys):
+    (archive,) = archive_at(server, "whole").archives
+    command = [sys.executable, "-c", HANGING, str(tmp_path), archive.url, archive.md5]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout.readline() == b"unpacking\n"
+        waiting = threading.Thread(
+            target=fetch, args=(archive_at(server, "whole"), tmp_path), kwargs={"progress": False}
+        )
+        waiting.start()
+        while "waiting for it" not in (said := capsys.readouterr().err):
+            assert waiting.is_alive(), said
+            time.sleep(0.01)
+        assert any(name.startswith(PARTIAL) for name in left_over(tmp_path))
+        process.kill()
+        waiting.join()
+    assert files(tmp_path) == {"cifar-10-batches-py/data_batch_1", f"cifar-10-batches-py/{STAMPS}/{archive.name}"}
+    assert sorted(path.name for path in tmp_path.iterdir()) == [LOCK, "cifar-10-batches-py"]
+
+
+def test_a_download_that_is_cut_short_leaves_its_part_where_the_next_one_removes_it(server, tmp_path, monkeypatch):
+    def stop(self, url, output_file, pooch):
+        assert Path(output_file).parent.name.startswith(PARTIAL)
+        raise InterruptedError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(download.pooch.HTTPDownloader, "__call__", stop)
+        with pytest.raises(InputError, match="Cannot write"):
+            fetch(archive_at(server, "whole"), tmp_path, progress=False)
+    assert left_over(tmp_path) == []
+
+
+def test_a_data_set_that_is_whole_needs_no_folder_that_can_be_written(server, tmp_path):
+    fetch(parts_at(server, ("whole",) * 3), tmp_path, progress=False)
+    (tmp_path / LOCK).unlink()
+    assert fetch(parts_at(server, ("missing",) * 3), tmp_path, progress=False) == tmp_path / "scenes"
+    assert not (tmp_path / LOCK).exists()
+
+
 def test_a_folder_that_cannot_be_made_is_named(server, tmp_path):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(InputError, match="file"):
@@ -140,7 +239,7 @@ def parts_at(server, folders):
 
 
 def files(folder):
-    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file() and path.name != LOCK}
 
 
 def test_archives_fill_one_folder_and_those_unpacked_are_skipped(server, tmp_path):
@@ -157,6 +256,14 @@ def test_archives_fill_one_folder_and_those_unpacked_are_skipped(server, tmp_pat
     assert files(tmp_path) == {"scenes/meta.csv", "scenes/LICENSE", "scenes/audio/a.wav", "scenes/audio/b.wav"} | stamps
     fetch(parts_at(server, ("missing",) * 3), tmp_path, progress=False)
     assert Server.requests == before + 4
+
+
+def test_archives_are_fetched_again_once_their_folder_is_deleted(server, tmp_path):
+    # The advice of `compactnet.data.clips.Source`.
+    for wanted in (parts_at(server, ("whole",) * 3), archive_at(server, "whole")):
+        whole = files(fetch(wanted, tmp_path, progress=False))
+        shutil.rmtree(tmp_path / wanted.folder)
+        assert files(fetch(wanted, tmp_path, progress=False)) == whole
 
 
 def test_a_damaged_zip_is_refused_and_leaves_nothing(server, tmp_path):

@@ -5,16 +5,18 @@ import os
 import random
 import shutil
 import signal
+import struct
 import subprocess
 import sys
 import time
 
+import librosa
 import numpy as np
 import pandas as pd
 import pytest
 import soundfile
 
-from compactnet.data import LogMelConfig, log_mel
+from compactnet.data import LogMelConfig, feature_worker, log_mel
 from compactnet.data.feature_store import COLUMNS, FeatureStore
 from compactnet.errors import InputError, ResourceError
 from compactnet.files import file_lock
@@ -129,20 +131,48 @@ def test_a_clip_that_changed_is_computed_again(tmp_path, audio, copied):
 
 
 def test_bad_clips_are_all_reported_and_the_others_kept(tmp_path):
-    clips = write_clips(tmp_path, 8)
+    clips = write_clips(tmp_path, 10)
     (tmp_path / clips[1]).write_bytes(b"")
     (tmp_path / clips[2]).write_bytes((tmp_path / clips[2]).read_bytes()[:300])
     (tmp_path / clips[4]).write_text("<html>not found</html>")
     soundfile.write(tmp_path / clips[5], np.array([0.1] * 500 + [np.nan]), 8_000, subtype="FLOAT")
     (tmp_path / clips[6]).unlink()
+    soundfile.write(tmp_path / clips[8], np.full(500, 1e25), 8_000, subtype="FLOAT")
+    content = (tmp_path / clips[9]).read_bytes()
+    (tmp_path / clips[9]).write_bytes(content[:24] + struct.pack("<I", 1) + content[28:])
     store = small_store(tmp_path, (tmp_path, clips))
-    problems = store.fill(np.arange(8))
-    assert list(problems) == [1, 2, 4, 5, 6]
-    for row, words in {1: "empty", 2: "truncated", 4: "web page", 5: "not finite", 6: "missing"}.items():
+    problems = store.fill(np.arange(10))
+    expected = {1: "empty", 2: "truncated", 4: "web page", 5: "not finite", 6: "missing", 8: "too large", 9: "1 Hz"}
+    assert list(problems) == list(expected)
+    for row, words in expected.items():
         assert words in problems[row]
     assert pd.read_csv(store.folder / "index.csv")["row"].tolist() == [0, 3, 7]
-    write_clips(tmp_path, 8)
-    assert store.fill(np.arange(8)) == {}
+    write_clips(tmp_path, 10)
+    assert store.fill(np.arange(10)) == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "outcome", "reason"),
+    [
+        ("decode", ValueError("array is too big."), r"^cannot be used: array is too big\.$"),
+        ("decode", MemoryError(), r"^cannot be used: MemoryError\.$"),
+        ("log_mel", MemoryError("Unable to allocate 3 TiB"), r"^cannot be used: Unable to allocate 3 TiB\.$"),
+        ("log_mel", librosa.ParameterError("no audio"), r"^cannot be used: no audio\.$"),
+        ("log_mel", InputError("it is a whisper."), r"^cannot be used: it is a whisper\.$"),
+        ("log_mel", np.zeros((16, 12), np.float32), r"the shape \(16, 12\), and the store's \(16, 13\)\.$"),
+    ],
+)
+def test_whatever_a_clip_does_is_its_own_problem(tmp_path, monkeypatch, name, outcome, reason):
+    (clip,) = write_clips(tmp_path, 1)
+
+    def happen(*arguments):
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    monkeypatch.setattr(feature_worker, name, happen)
+    with pytest.raises(InputError, match=reason):
+        feature_worker.compute_features(tmp_path / clip, SMALL, "float32")
 
 
 def test_statistics_are_those_of_the_rows_and_are_kept(copied):
@@ -161,9 +191,34 @@ def test_statistics_are_those_of_the_rows_and_are_kept(copied):
     assert len(list(store.folder.glob("statistics-*.json"))) == 3
 
 
-def test_a_damaged_array_is_computed_again(filled, copied):
+@pytest.mark.parametrize("content", ["", "null", "[]", "{}", '{"mean": [1], "std": [1]}', '{"mean": null, "std": [1]}'])
+def test_damaged_statistics_are_computed_again(copied, content):
+    rows = np.array([2, 3, 11])
+    mean, std = copied.statistics(rows)
+    (kept,) = copied.folder.glob("statistics-*.json")
+    whole = kept.read_text()
+    kept.write_text(content)
+    np.testing.assert_array_equal(copied.statistics(rows), (mean, std))
+    assert kept.read_text() == whole
+
+
+def cut_in_the_middle(array):
+    array.truncate(500)
+
+
+def empty(array):
+    array.truncate(0)
+
+
+def end_the_header_early(array):
+    array.seek(40)
+    array.write(b"(" * 20)
+
+
+@pytest.mark.parametrize("damage", [cut_in_the_middle, empty, end_the_header_early])
+def test_a_damaged_array_is_computed_again(filled, copied, damage):
     with (copied.folder / "features.npy").open("r+b") as array:
-        array.truncate(500)
+        damage(array)
     copied.fill(np.arange(5))
     np.testing.assert_array_equal(copied.features[:5], filled.features[:5])
 
@@ -177,6 +232,20 @@ def test_rows_that_differ_from_their_line_in_the_journal_are_computed_again(fill
     with (copied.folder / "features.npy").open("r+b") as array:
         array.seek(-26 * 16 * 13 * 4, os.SEEK_END)
         array.write(bytes(50))
+    copied.fill(np.arange(30))
+    assert contents(copied.folder) == contents(filled.folder)
+
+
+def test_a_row_that_differs_is_not_made_valid_by_a_fill_of_other_rows(filled, copied):
+    journal = pd.read_csv(copied.folder / "index.csv")[list(COLUMNS)]
+    (copied.folder / "index.csv").unlink()
+    text = journal[journal["row"] < 4].to_csv(index=False, header=False, lineterminator="\n")
+    (copied.folder / "journal.csv").write_text(text + "40,1,2,3,4\n")  # the data set has 30 clips
+    with (copied.folder / "features.npy").open("r+b") as array:
+        array.seek(-27 * 16 * 13 * 4, os.SEEK_END)
+        array.write(bytes(50))
+    copied.fill(np.array([0, 1, 8]))
+    assert pd.read_csv(copied.folder / "index.csv")["row"].tolist() == [0, 1, 2, 8]
     copied.fill(np.arange(30))
     assert contents(copied.folder) == contents(filled.folder)
 

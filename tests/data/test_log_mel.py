@@ -69,6 +69,18 @@ def test_channels_are_averaged_and_integers_are_scaled_as_soundfile_reads_them()
     np.testing.assert_allclose(log_mel(stereo, 44_100), log_mel(stereo.mean(axis=1), 44_100), atol=1e-3)
 
 
+@pytest.mark.parametrize("backend", ["scipy", "librosa"])
+@pytest.mark.parametrize("rate", [44_100, 48_000])
+def test_samples_whose_power_float32_does_not_hold_are_refused(backend, rate):
+    config = SCENES.model_copy(update={"backend": backend})
+    with pytest.raises(InputError, match="too large for float32") as refusal:
+        log_mel(1e20 * noise(1, rate, 2), rate, config)
+    assert "\n" not in str(refusal.value)
+    assert np.isfinite(log_mel(1e15 * noise(1, rate, 2), rate, config).astype(np.float16)).all()
+    with pytest.raises(InputError, match="not finite"):
+        log_mel(np.full((1_000, 2), 3e38, np.float32), rate, config)
+
+
 def test_samples_are_left_as_they_were():
     samples = noise(1, 44_100, 2)
     before = samples.copy()
@@ -103,9 +115,13 @@ def test_samples_that_are_not_a_recording_are_refused_in_one_line(samples, rate,
         ("window", 3_000),
         ("hop", 0),
         ("fft", 1.5),
+        ("fft", 2_049),
         ("bands", 0),
         ("seconds", 0),
         ("seconds", -1.0),
+        ("seconds", 1e308),
+        ("seconds", 3_601),
+        ("sample_rate", 10**400),
         ("backend", "keras"),
     ],
 )

@@ -102,12 +102,65 @@ def test_a_wrong_config_is_refused_in_one_line_with_the_key(write, change, reaso
         ("=3", r"takes key=value"),
         ("training.epochs=[", r"not valid YAML"),
         ("networks.0=vgg8", r"'networks' has no keys of its own"),
+        ("threads=Auto", r"threads: Input should be 'auto' or an integer of at least 1\. Received: 'Auto'$"),
+        ("networks=[vgg9]", r"Unknown network 'vgg9'\. Did you mean 'vgg8' or 'xvgg8'\?$"),
+        (
+            "data={source: urbansound8k, features: {seconds: 1e+308}}",
+            r"seconds: .*less than or equal to 3600.*'1e\+308'$",
+        ),
+        ("data={source: dcase2019, labels: [a, b, a]}", r"data\.labels: 'a' is listed twice\.$"),
+        ("data={source: dcase2019, features: {fft: 2049}}", r"`fft` must be even\. Received: fft=2049$"),
     ],
 )
 def test_a_wrong_override_is_refused_in_one_line(write, change, reason):
     with pytest.raises(InputError, match=reason) as refusal:
         load_experiment(write(MINIMAL), [change])
     assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "reason"),
+    [
+        (
+            "seeds:\n",
+            "name: other\nseeds:\n",
+            r"the key 'name' is in line \d+ and again in line \d+\. Remove one of them\.$",
+        ),
+        (
+            "  epochs: 2\n",
+            "  epochs: 2\n  batch_size: 8\n  'epochs': 3\n",
+            r"'epochs' is in line 10 and again in line 12",
+        ),
+        ("  epochs: 2\n", "  {epochs: 2, epochs: 2}\n", r"'epochs' is in line 10 and again in line 10"),
+    ],
+)
+def test_a_key_that_is_there_twice_is_refused(write, old, new, reason):
+    text = yaml.safe_dump(MINIMAL)
+    assert old in text
+    with pytest.raises(InputError, match=reason) as refusal:
+        load_experiment(write(text.replace(old, new)))
+    assert "\n" not in str(refusal.value)
+    with pytest.raises(InputError, match=r"--set training: the value .* is not valid YAML"):
+        load_experiment(write(MINIMAL), ["training={epochs: 2, epochs: 3}"])
+
+
+def test_merge_keys_of_yaml_may_name_a_key_again(write):
+    text = yaml.safe_dump({key: value for key, value in MINIMAL.items() if key != "training"})
+    text += """
+training: &base
+  <<: &more {learning_rate: 0.1, epochs: 7}
+  <<: {batch_size: 8}
+  epochs: 3
+launcher:
+  <<: {minutes: 5}
+  minutes: 9
+"""
+    config = load_experiment(write(text))
+    assert (config.training.epochs, config.training.learning_rate, config.training.batch_size) == (3, 0.1, 8)
+    assert config.launcher.minutes == 9
+    text = "<<: &all {name: small, seeds: [1], training: {epochs: 2}, <<: {seeds: [2], networks: [xvgg8]}}\n"
+    config = load_experiment(write(text + "data: {source: cifar10}\nseeds: [3]\n"))
+    assert config.seeds == (3,)
 
 
 @pytest.mark.parametrize("content", ["a: [", "just text", "- a\n- list", ""])

@@ -7,6 +7,8 @@ from types import SimpleNamespace
 import pytest
 
 from compactnet.experiments import slurm
+from compactnet.experiments.job import JobResult
+from compactnet.files import file_lock
 from compactnet.schema import Slurm
 
 
@@ -47,3 +49,53 @@ def test_slurm_forgets_arrays_that_ended(sweep, monkeypatch):
 def test_while_slurm_does_not_answer_no_job_is_lost(sweep, monkeypatch):
     answer(monkeypatch, stderr="slurm_load_jobs error: Unable to contact slurm controller", code=1)
     assert result(sweep, 0) is result(sweep, 1) is None
+
+
+class Cluster(slurm._Sweep):
+    """A sweep whose jobs end as soon as they are submitted, in the ways that `outcomes` says, poll by poll."""
+
+    def __init__(self, tmp_path, outcomes):
+        job = SimpleNamespace(title="a run", lock=tmp_path / "lock", log=tmp_path / "log")
+        tracker = SimpleNamespace(
+            pending=[job],
+            total=1,
+            failed=[],
+            is_done=lambda job: self.recorded,
+            record_result=lambda job, result: result.kind,
+        )
+        self.recorded, self.polls, self.submissions = False, 0, []
+        super().__init__(tracker, io.StringIO(), Slurm(), tmp_path, None, 0)
+        self._outcomes = outcomes
+
+    def _submit(self, jobs):
+        self.submissions.append(self.polls)
+        self._submitted += [(job, SimpleNamespace(job_id="7_0")) for job in jobs]
+
+    def _result(self, handle, states):
+        return JobResult(self._outcomes.pop(0))
+
+    def _states(self):
+        return {}
+
+    def _cancel(self):
+        pass
+
+
+@pytest.mark.parametrize("finished", [False, True])
+def test_a_run_that_another_sweep_trains_is_submitted_again_only_when_that_one_drops_it(
+    tmp_path, monkeypatch, finished
+):
+    cluster = Cluster(tmp_path, ["busy", "done"])
+    lock = file_lock(tmp_path / "lock")
+
+    def poll(seconds):
+        cluster.polls += 1
+        if cluster.polls == 5:
+            cluster.recorded = finished
+            lock.__exit__(None, None, None)
+
+    monkeypatch.setattr(slurm.time, "sleep", poll)
+    lock.__enter__()
+    cluster.run()
+    assert cluster.submissions == ([0] if finished else [0, 5])
+    assert cluster._stream.getvalue().count("another process trains it") == 1

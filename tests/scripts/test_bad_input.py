@@ -99,13 +99,13 @@ def test_a_pickle_that_calls_os_system_is_never_executed(workplace, reproduce):
         ({"skeletons": {"vgg8": {"padding": "valid"}}}, "The smallest that works is 76x76"),
         (
             {"skeletons": {"vgg8": {"padding": "same", "width": True}}},
-            "networks.0.skeleton.width: Input should be a valid number. Received: True",
+            "skeletons.vgg8: width: Input should be a valid number. Received: True",
         ),
         (
             {"skeletons": {"vgg8": {"padding": "same", "width": float("nan")}}},
-            "skeleton.width: Input should be a finite number",
+            "skeletons.vgg8: width: Input should be a finite number",
         ),
-        ({"skeletons": {"vgg8": {1: 2}}}, "unknown key 'networks.0.skeleton.1'"),
+        ({"skeletons": {"vgg8": {1: 2}}}, "skeletons.vgg8: unknown key '1'"),
         ({"skeletons": None}, "skeletons"),
         (
             {"networks": [{"name": "a", "base": "xvgg8", "convolution": {"kind": ["a"]}}]},

@@ -12,6 +12,7 @@ FRAMES_AT_ONCE = 64
 """Frames transformed together: few enough that their spectra stay in the processor's cache."""
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def mono(samples):
     """Return the average of the channels of a recording in float32.
 
@@ -43,10 +44,17 @@ def mono(samples):
 
 
 def decibels(power):
-    """Return 10 log10(max(power, 1e-10)) in float32."""
+    """Return 10 log10(max(power, 1e-10)) in float32: from -100 to 386, which float16 holds as well.
+
+    Raises:
+        InputError: a power is not finite.
+    """
+    if not np.isfinite(power).all():
+        raise InputError("`samples` are too large for float32: full scale is 1. The recording is damaged.")
     return 10 * np.log10(np.maximum(power, POWER_FLOOR, dtype=np.float32))
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def mel_power(samples, window, filterbank, hop, fft):
     """Return the power of a recording in mel bands.
 

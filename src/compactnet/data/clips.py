@@ -12,34 +12,64 @@ from compactnet.errors import InputError
 
 
 @dataclass(frozen=True)
+class Source:
+    """Where the files of a data set come from; its properties begin a sentence of advice.
+
+    Attributes:
+        folder: The data set's folder.
+        command: The command that downloads or generates it, "`make data-sed`", or None where there is none. It leaves
+            what it finds as it is.
+    """
+
+    folder: Path
+    command: str | None
+
+    @property
+    def if_missing(self):
+        """What to do where the folder does not exist."""
+        return f"Run {self.command}" if self.command else "Unpack the data set there"
+
+    @property
+    def if_incomplete(self):
+        """What to do where files are missing."""
+        if self.command is None:
+            return "Unpack the rest of the data set there"
+        return f"Run {self.command}; if that does not help, delete the folder {self.folder} and run it again"
+
+    @property
+    def if_damaged(self):
+        """What to do where a file is damaged."""
+        again = "Take it from its archive again"
+        return f"{again}, or delete the folder {self.folder} and run {self.command}" if self.command else again
+
+
+@dataclass(frozen=True)
 class ClipTable:
     """A data set's clips, as its metadata list them.
 
     Attributes:
-        folder: Folder that the clips' paths are relative to.
+        source: The `Source`; the clips' paths are relative to its folder.
         table: Data frame in the order of the metadata, with the columns `path`, `label` (an integer), `fold` (the part
             of the data set that the clip belongs to: the number of a fold, or "train" or "test") and `group` (the
             recording or location it was cut from; no group should be in both splits).
         class_names: Name of each label.
         group_name: What groups are: "recording locations".
-        command: The command that downloads the data set: "`make data-sed`".
     """
 
-    folder: Path
+    source: Source
     table: pd.DataFrame
     class_names: tuple
     group_name: str
-    command: str
 
 
-def read_table(path, separator, columns, command, names=None):
+def read_table(path, separator, columns, source, names=None):
     """Read a table of metadata as texts.
 
     Args:
         path: The file.
         separator: The text between columns.
         columns: Names of the columns it must have; the first one names clips and may not repeat.
-        command: The command that downloads the file.
+        source: The `Source` of the file.
         names: Names of all columns, for a file without a header.
 
     Raises:
@@ -48,27 +78,30 @@ def read_table(path, separator, columns, command, names=None):
     try:
         table = pd.read_csv(path, sep=separator, names=names, dtype=str, keep_default_na=False)
     except FileNotFoundError:
-        raise InputError(f"{path} is missing. Run {command}, or name another data folder with DATA=folder.") from None
+        raise InputError(f"{path} is missing. {source.if_incomplete}, or set DATA=folder.") from None
     except (OSError, ValueError) as error:
-        raise InputError(f"{path} cannot be read as a table ({error}). Delete it and run {command}.") from error
+        raise InputError(f"{path} cannot be read as a table ({error}). {source.if_damaged}.") from error
     for column in columns:
         if column not in table.columns:
             found = ", ".join(map(str, table.columns))
-            raise InputError(f"{path} has no column {column!r}; it has {found}. Delete it and run {command}.")
+            raise InputError(f"{path} has no column {column!r}; it has {found}. {source.if_damaged}.")
     repeated = table[columns[0]][table[columns[0]].duplicated()].unique()
     if len(repeated):
         raise InputError(*(f"{path} lists {name} more than once. Remove the row that is wrong." for name in repeated))
     return table
 
 
-def check_manifest(folder, generated, command):
-    """Check that a data set's folder exists, and is generated or real as expected.
+def check_manifest(source, generated):
+    """Check that the folder of a `Source` exists, and is generated or real as expected.
 
     Raises:
         InputError: it is not.
     """
+    folder = source.folder
     if not folder.is_dir():
-        raise InputError(f"The data folder {folder.parent} holds no {folder.name}. Run {command}, or set DATA=folder.")
+        raise InputError(
+            f"The data folder {folder.parent} holds no {folder.name}. {source.if_missing}, or set DATA=folder."
+        )
     found = (folder / GENERATED_MANIFEST).exists()
     if found and not generated:
         raise InputError(f"{folder} holds generated clips, not real ones. Choose another folder with DATA=folder.")
@@ -116,22 +149,22 @@ def load_clips(clips: ClipTable, section, data_folder, train, test, disjoint_gro
         InputError: a line for each clip that is missing or damaged, or a group in both splits.
         ResourceError: the feature store cannot be written.
     """
-    table = clips.table
+    table, folder = clips.table, clips.source.folder
     wanted = np.flatnonzero(table["fold"].isin([*train, *test]))
-    exists = np.array([(clips.folder / path).is_file() for path in table["path"].iloc[wanted]], dtype=bool)
+    exists = np.array([(folder / path).is_file() for path in table["path"].iloc[wanted]], dtype=bool)
     if section.subset:
         wanted = wanted[exists]
     elif not section.skip_bad and exists.sum() < len(wanted) / 2:
-        first = clips.folder / table["path"].iloc[wanted[~exists][0]]
+        first = folder / table["path"].iloc[wanted[~exists][0]]
         raise InputError(
             f"{len(wanted) - exists.sum():,} of {len(wanted):,} clips are missing, the first is {first}. "
-            f"Run {clips.command}, or set data.subset=true to use the clips that exist."
+            f"{clips.source.if_incomplete}, or set data.subset=true to use the clips that exist."
         )
     remark = _compare_groups(table.iloc[wanted], train, test, clips.group_name, disjoint_groups)
     store = FeatureStore(
         Path(data_folder) / "features",
-        clips.folder.name,
-        clips.folder,
+        folder.name,
+        folder,
         table["path"],
         section.features,
         section.storage,
@@ -140,7 +173,7 @@ def load_clips(clips: ClipTable, section, data_folder, train, test, disjoint_gro
     if problems and not section.skip_bad:
         raise InputError(
             *(
-                f"{clips.folder / table['path'].iloc[row]} {problem} Get it again, or skip such clips: --skip-bad."
+                f"{folder / table['path'].iloc[row]} {problem} Get it again, or skip such clips: --skip-bad."
                 for row, problem in problems.items()
             )
         )
@@ -150,8 +183,8 @@ def load_clips(clips: ClipTable, section, data_folder, train, test, disjoint_gro
         indices = used[table["fold"].iloc[used].isin(folds)]
         if not len(indices):
             raise InputError(
-                f"{clips.folder} has no clips to {name} on (fold {', '.join(folds)}). Run {clips.command}, or choose "
-                "other folds."
+                f"{folder} has no clips to {name} on (fold {', '.join(folds)}). {clips.source.if_incomplete}, "
+                "or choose other folds."
             )
         splits[name] = Split(store.features[..., None], table["label"].to_numpy()[indices], indices)
         coverage[name] = {"used": len(indices), "total": int(table["fold"].isin(folds).sum())}

@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
 import pandas as pd
-from pydantic import Field
+from pydantic import Field, field_validator
 
-from compactnet.data.clips import ClipTable, check_manifest, label_numbers, load_clips, read_table
+from compactnet.data.clips import ClipTable, Source, check_manifest, label_numbers, load_clips, read_table
 from compactnet.data.download import Archive, Download
 from compactnet.data.log_mel import LogMelConfig
 from compactnet.data.section import AudioSection, Fold, features_like
@@ -89,6 +89,14 @@ class Dcase2019(AudioSection, Fold):
     paper_table: ClassVar = "table3"
     paper_task: ClassVar = "asc"
 
+    @field_validator("labels")
+    @classmethod
+    def _no_repeats(cls, labels):
+        for label in labels:
+            if labels.count(label) > 1:
+                raise ValueError(f"{label!r} is listed twice")
+        return labels
+
     @property
     def class_names(self):
         return self.labels
@@ -124,16 +132,17 @@ class Dcase2019(AudioSection, Fold):
                 that the metadata lack, or a location is in both splits.
         """
         root = Path(folder) / self.archive
-        command = "`make reproduce-sample`" if self.generated else f"`make data-asc DATA={folder}`"
-        check_manifest(root, self.generated, command)
-        meta_path, meta = _listed(root / "meta", ["filename", "scene_label", "identifier"], command)
+        downloaded = f"`make data-asc DATA={folder}`" if self.archive == FOLDER else None
+        source = Source(root, "`make reproduce-sample`" if self.generated else downloaded)
+        check_manifest(source, self.generated)
+        meta_path, meta = _listed(root / "meta", ["filename", "scene_label", "identifier"], source)
         for name in meta["filename"]:
             if not re.fullmatch(r"audio/[^/\\]+", name):
                 raise InputError(f"{meta_path} names the file {name!r}; files are directly in audio/. Correct the row.")
         numbers = label_numbers(meta_path, meta["filename"], meta["scene_label"], self.labels)
         split_of = pd.Series(None, index=meta.index, dtype=object)
         for split, name in (("train", f"fold{self.fold}_train"), ("test", f"fold{self.fold}_evaluate")):
-            path, listed = _listed(root / "evaluation_setup" / name, ["filename", "scene_label"], command)
+            path, listed = _listed(root / "evaluation_setup" / name, ["filename", "scene_label"], source)
             _check_split(path, listed, meta, meta_path)
             both = listed["filename"][listed["filename"].isin(meta["filename"][split_of.notna()])]
             if len(both):
@@ -143,17 +152,17 @@ class Dcase2019(AudioSection, Fold):
             split_of[meta["filename"].isin(listed["filename"])] = split
         table = meta.rename(columns={"filename": "path", "identifier": "group"})[["path", "group"]]
         table = table.assign(label=numbers, fold=split_of)
-        clips = ClipTable(root, table, tuple(self.labels), "recording locations", command)
+        clips = ClipTable(source, table, tuple(self.labels), "recording locations")
         return load_clips(clips, self, folder, ["train"], ["test"], disjoint_groups=True)
 
 
-def _listed(stem, columns, command):
+def _listed(stem, columns, source):
     """Return the path and the table of a list: `stem`.csv with a header or, where that is missing, .txt without one."""
     path = stem.with_name(f"{stem.name}.txt")
     if path.exists() and not stem.with_name(f"{stem.name}.csv").exists():
-        return path, read_table(path, "\t", columns, command, names=columns)
+        return path, read_table(path, "\t", columns, source, names=columns)
     path = stem.with_name(f"{stem.name}.csv")
-    return path, read_table(path, "\t", columns, command)
+    return path, read_table(path, "\t", columns, source)
 
 
 def _check_split(path, listed, meta, meta_path):

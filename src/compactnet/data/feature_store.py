@@ -114,10 +114,9 @@ class FeatureStore:
             if not self._is_complete():
                 self._create()
             interrupted = (self.folder / JOURNAL).exists()
-            if interrupted and not (self.folder / JOURNAL).read_bytes().endswith(b"\n"):
-                with (self.folder / JOURNAL).open("a") as journal:
-                    journal.write("\n")  # ends a line that was cut short, so that the next one starts a new line
-            index = _merged(self._read(INDEX), self._checked(self._read(JOURNAL)) if interrupted else None)
+            if interrupted:
+                self._keep_checked_lines()
+            index = _merged(self._read(INDEX), self._read(JOURNAL))
             missing = self._missing(rows, index)
             problems = self._extract(missing, processes, stream or sys.stderr) if len(missing) else {}
             if interrupted or len(problems) < len(missing):
@@ -140,9 +139,10 @@ class FeatureStore:
         content = self._read(INDEX).loc[rows, "features_crc32"].to_numpy()
         key = hashlib.sha256(np.stack([rows, content]).astype(np.int64).tobytes()).hexdigest()[:12]
         path = self.folder / f"statistics-{'band' if per_band else 'global'}-{key}.json"
-        with contextlib.suppress(OSError, ValueError, KeyError):
+        shape = (self._shape[1] if per_band else 1, 1, 1)
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):  # missing or damaged
             kept = json.loads(path.read_text(encoding="utf-8"))
-            return tuple(np.array(kept[name], np.float32).reshape(-1, 1, 1) for name in ("mean", "std"))
+            return tuple(np.array(kept[name], np.float32).reshape(shape) for name in ("mean", "std"))
         split = Split(self.features[..., None], np.zeros(len(rows)), np.asarray(rows))
         figures = statistics(split, kept_axis=0 if per_band else None)
         mean, std = (figure.ravel().tolist() for figure in figures)
@@ -153,7 +153,7 @@ class FeatureStore:
         """Say whether the array exists in its full size."""
         try:
             array = self.features
-        except (OSError, ValueError):
+        except Exception:  # a damaged header can raise anything
             return False
         return array.shape == self._shape and array.dtype == self._type
 
@@ -195,11 +195,16 @@ class FeatureStore:
         frame = pd.DataFrame(np.array(values, dtype=np.int64).reshape(-1, len(COLUMNS)), columns=list(COLUMNS))
         return frame.drop_duplicates("row", keep="last").set_index("row")
 
-    def _checked(self, journal):
-        """Return the lines of an interrupted fill whose rows hold what they say: power may have failed in between."""
-        features = self.features
-        kept = [zlib.crc32(features[row]) == checksum for row, checksum in journal["features_crc32"].items()]
-        return journal[np.array(kept, dtype=bool)]
+    def _keep_checked_lines(self):
+        """Leave of an interrupted fill's journal the lines whose rows hold what they say: power may have failed."""
+        features, journal = self.features, self._read(JOURNAL)
+        # Of two lines, the first of which a full disk cut short, one with the wrong row may have come.
+        kept = [
+            row < len(features) and zlib.crc32(features[row]) == checksum
+            for row, checksum in journal["features_crc32"].items()
+        ]
+        lines = journal[np.array(kept, dtype=bool)].reset_index()
+        write_text(self.folder / JOURNAL, lines.to_csv(index=False, header=False, lineterminator="\n"))
 
     def _missing(self, rows, index):
         """Return those of `rows` that are not filled, or whose file is not the one they were filled from."""
@@ -274,8 +279,6 @@ class FeatureStore:
 
 def _merged(index, journal):
     """Return the rows of both; of a row in both, the journal's, which is younger."""
-    if journal is None:
-        return index
     return pd.concat([index[~index.index.isin(journal.index)], journal])
 
 

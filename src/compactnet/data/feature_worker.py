@@ -11,6 +11,7 @@ import sys
 import zlib
 from pathlib import Path
 
+import librosa
 import numpy as np
 
 from compactnet.audio.recordings import decode
@@ -40,12 +41,26 @@ def compute_features(path, config, storage):
         raise InputError("is missing.") from None
     except OSError as error:
         raise InputError(f"cannot be read ({error.strerror}).") from error
-    samples, sample_rate = decode(content)
     try:
-        features = log_mel(samples, sample_rate, config).astype(storage)
+        features = _features(*decode(content), config)
+    except InputError:
+        raise
+    # What a damaged header promises can be more than there is memory for, or no shape at all.
+    except (ValueError, MemoryError, librosa.ParameterError) as error:
+        raise InputError(f"cannot be used: {str(error).rstrip('.') or type(error).__name__}.") from error
+    return np.ascontiguousarray(features, storage), (status.st_size, status.st_mtime_ns, zlib.crc32(content))
+
+
+def _features(samples, sample_rate, config):
+    try:
+        features = log_mel(samples, sample_rate, config)
     except InputError as error:
         raise InputError(f"cannot be used: {error}") from error
-    return np.ascontiguousarray(features), (status.st_size, status.st_mtime_ns, zlib.crc32(content))
+    # A row of another size would be written over its neighbours.
+    expected = (config.bands, config.frames)
+    if features.shape != expected:
+        raise InputError(f"cannot be used: its features have the shape {features.shape}, and the store's {expected}.")
+    return features
 
 
 def main():

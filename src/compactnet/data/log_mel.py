@@ -1,13 +1,14 @@
 """Log-mel spectrograms (Sec. IV of the paper): librosa's figures, computed faster."""
 
 from functools import lru_cache
-from typing import Literal
+from typing import Annotated, Literal
 
 import librosa
 import numpy as np
 import scipy.sparse
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
+from compactnet.audio.recordings import RATES
 from compactnet.audio.spectrogram import decibels, mel_power, mono
 from compactnet.checks import check_integer
 from compactnet.errors import InputError
@@ -21,27 +22,30 @@ class LogMelConfig(StrictModel):
     transform where that is longer.
 
     Attributes:
-        sample_rate: Hz to which recordings are resampled (soxr, high quality).
+        sample_rate: Hz to which recordings are resampled (soxr, high quality), at most 768,000.
         window: Length of the Hamming window in samples: 1724 at 44.1 kHz in the paper.
         hop: Samples from one frame to the next; half a window in the paper.
-        fft: Length of the Fourier transform in samples, at least `window`; the paper does not state it.
+        fft: Length of the Fourier transform in samples, even and at least `window`; the paper does not state it.
         bands: Number of mel bands (Slaney's scale, Slaney's normalization).
-        seconds: Length to which recordings are zero padded or cut; None leaves them as they are.
+        seconds: Length to which recordings are zero padded or cut, at most an hour; None leaves them as they are.
         backend: "scipy" computes in float32 and with a sparse filterbank, "librosa" is the reference.
     """
 
-    sample_rate: Count = 44_100
+    sample_rate: Annotated[Count, Field(le=RATES[1])] = 44_100
     window: Count = 1_724
     hop: Count = 862
     fft: Count = 2_048
     bands: Count = 128
-    seconds: Number | None = None
+    seconds: Annotated[Number, Field(le=3_600)] | None = None
     backend: Literal["scipy", "librosa"] = "scipy"
 
     @model_validator(mode="after")
     def _fit_together(self):
         if self.window > self.fft:
             raise ValueError(f"`window` must be at most `fft`. Received: window={self.window}, fft={self.fft}")
+        if self.fft % 2:
+            # The two backends would count frames differently.
+            raise ValueError(f"`fft` must be even. Received: fft={self.fft}")
         if self.seconds is not None and self.seconds * self.sample_rate < 1:
             raise ValueError(f"`seconds` must be None or last at least one sample. Received: seconds={self.seconds!r}")
         return self
@@ -81,8 +85,8 @@ def log_mel(samples, sample_rate, config=SCENES):
         float32 array of shape (bands, 1 + samples at the config's rate // hop).
 
     Raises:
-        InputError: `samples` is no float array of these shapes, is empty or holds a value that is not finite, or
-            `sample_rate` is not a positive integer.
+        InputError: `samples` is no float array of these shapes, is empty or holds a value that is not finite or whose
+            power is not finite in float32, or `sample_rate` is not a positive integer.
 
     Source: Sec. IV of the paper.
     """
@@ -96,6 +100,7 @@ def log_mel(samples, sample_rate, config=SCENES):
     return decibels(power)
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def _power_librosa(samples, config):
     return librosa.feature.melspectrogram(
         y=samples,

@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from compactnet.data.clips import ClipTable, check_manifest, label_numbers, load_clips, read_table
+from compactnet.data.clips import ClipTable, Source, check_manifest, label_numbers, load_clips, read_table
 from compactnet.data.download import Archive, Download
 from compactnet.data.log_mel import EVENTS
 from compactnet.data.section import AudioSection, Fold, features_like
@@ -146,10 +146,10 @@ class UrbanSound8KFold(_UrbanSound8K, Fold):
             InputError: metadata or clips are missing or damaged, or a label is not in the label set.
         """
         root = Path(folder) / FOLDER
-        command = "`make reproduce-sample`" if self.generated else f"`make data-sed DATA={folder}`"
-        check_manifest(root, self.generated, command)
+        source = Source(root, "`make reproduce-sample`" if self.generated else f"`make data-sed DATA={folder}`")
+        check_manifest(source, self.generated)
         path = root / "metadata" / "UrbanSound8K.csv"
-        meta = read_table(path, ",", ["slice_file_name", "fold", "classID", "class", "fsID"], command)
+        meta = read_table(path, ",", ["slice_file_name", "fold", "classID", "class", "fsID"], source)
         names = meta["slice_file_name"]
         numbers = label_numbers(path, names, meta["class"], CLASS_NAMES)
         for name, fold, number, expected in zip(names, meta["fold"], meta["classID"], numbers, strict=True):
@@ -162,7 +162,7 @@ class UrbanSound8KFold(_UrbanSound8K, Fold):
                 )
         table = meta.rename(columns={"fsID": "group"})[["fold", "group"]]
         table = table.assign(path="audio/fold" + meta["fold"] + "/" + names, label=numbers)
-        clips = ClipTable(root, table, CLASS_NAMES, "recordings", command)
+        clips = ClipTable(source, table, CLASS_NAMES, "recordings")
         train = [str(fold) for fold in self._train_folds]
         # The official folds put clips of a few recordings into two folds, so disjoint groups cannot be required.
         return load_clips(clips, self, folder, train, [str(self._fold)], disjoint_groups=False)

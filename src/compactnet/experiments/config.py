@@ -6,7 +6,27 @@ import yaml
 
 from compactnet.errors import InputError
 from compactnet.schema import Experiment
-from compactnet.validation import validate
+from compactnet.validation import shown, validate
+
+
+class _Loader(yaml.SafeLoader):
+    """Refuses a key that a mapping has twice, of which PyYAML would take the last."""
+
+    def compose_mapping_node(self, anchor):
+        # Here and not where mappings are constructed, because `<<` has added the keys of others there.
+        node = super().compose_mapping_node(anchor)
+        lines = {}
+        for key, _ in node.value:
+            if key.tag == "tag:yaml.org,2002:merge":
+                continue
+            name = str(key.value)
+            if (key.tag, name) in lines:
+                raise yaml.YAMLError(
+                    f"the key {name!r} is in line {lines[key.tag, name]} and again in line {key.start_mark.line + 1}. "
+                    "Remove one of them."
+                )
+            lines[key.tag, name] = key.start_mark.line + 1
+        return node
 
 
 def load_experiment(path, overrides=()):
@@ -24,7 +44,7 @@ def load_experiment(path, overrides=()):
     """
     path = Path(path)
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = yaml.load(path.read_text(encoding="utf-8"), _Loader)
     except OSError as error:
         raise InputError(
             f"The config {path} cannot be read: {error.strerror}. Shipped ones are in configs/."
@@ -53,11 +73,11 @@ def _merge(content, override):
     key, separator, text = override.partition("=")
     names = key.strip().split(".")
     if not separator or not all(names):
-        raise InputError(f"--set takes key=value, for example training.epochs=3. Received: {override!r}")
+        raise InputError(f"--set takes key=value, for example training.epochs=3. Received: {shown(override)}")
     try:
-        value = yaml.safe_load(text)
+        value = yaml.load(text, _Loader)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise InputError(f"--set {key}: the value {text!r} is not valid YAML.") from error
+        raise InputError(f"--set {key}: the value {shown(text)} is not valid YAML.") from error
     section = content
     for depth, name in enumerate(names[:-1], 1):
         section = section.setdefault(name, {})

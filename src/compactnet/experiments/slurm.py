@@ -11,6 +11,7 @@ from tqdm import tqdm
 from compactnet.errors import InputError
 from compactnet.experiments.job import ClusterTask, JobResult, command_of
 from compactnet.experiments.tracker import Tracker
+from compactnet.files import is_locked
 from compactnet.processes import given_devices
 
 POLL_SECONDS = 5.0
@@ -23,8 +24,9 @@ MISSING_POLLS = 3
 def launch(jobs, stream, settings, folder, workers=None, poll_seconds=POLL_SECONDS):
     """Train the runs that have no record yet, on a cluster.
 
-    A job that Slurm requeues continues from its checkpoint; one that fails is retried as on one machine. The nodes must
-    share the file system of the results, the data and this installation.
+    A job that Slurm requeues continues from its checkpoint; one that fails is retried as on one machine. A run that
+    another sweep on the same results trains is left to it, unless that one dies. The nodes must share the file system
+    of the results, the data and this installation.
 
     Args:
         jobs: A `Job` for each run, in the order to train them.
@@ -61,7 +63,7 @@ class _Sweep:
     def __init__(self, tracker, stream, settings, folder, workers, poll_seconds):
         self._tracker, self._stream, self._poll_seconds = tracker, stream, poll_seconds
         self._settings, self._folder, self._workers = settings, folder, workers
-        self._submitted, self._unseen = [], {}
+        self._submitted, self._unseen, self._elsewhere = [], {}, []
 
     def run(self):
         pause = 0.2 if self._stream.isatty() else 60.0
@@ -70,17 +72,21 @@ class _Sweep:
         ) as bar:
             try:
                 self._submit(self._tracker.pending)
-                while self._submitted:
+                while self._submitted or self._elsewhere:
                     states = self._states()
-                    retries = [
+                    retries = self._dropped(bar)
+                    retries += [
                         job for job, handle in list(self._submitted) if self._must_retry(job, handle, states, bar)
                     ]
                     if retries:
                         self._submit(retries)
                     running = sum(state == "RUNNING" for state in states.values())
                     failed = len(self._tracker.failed)
-                    bar.set_postfix_str(f"{running} running, {len(states) - running} queued, {failed} failed")
-                    if self._submitted:
+                    text = f"{running} running, {len(states) - running} queued, {failed} failed"
+                    if self._elsewhere:
+                        text += f", {len(self._elsewhere)} in another sweep"
+                    bar.set_postfix_str(text)
+                    if self._submitted or self._elsewhere:
                         time.sleep(self._poll_seconds)
             finally:
                 self._cancel()
@@ -116,15 +122,30 @@ class _Sweep:
             return False
         self._submitted.remove((job, handle))
         recorded = self._tracker.record_result(job, result)
-        if recorded in ("retry", "busy"):
-            # Busy: another sweep trains the run, or a task that Slurm believes dead.
-            reason = result.reason or "another process trains it"
-            bar.write(f"{job.title}: {reason}. It is tried again.", file=self._stream)
+        if recorded == "retry":
+            bar.write(f"{job.title}: {result.reason}. It is tried again.", file=self._stream)
             return True
+        if recorded == "busy":
+            # Another sweep trains the run, or a task that Slurm believes dead.
+            bar.write(f"{job.title}: another process trains it. It is left to it.", file=self._stream)
+            self._elsewhere.append(job)
+            return False
         bar.update()
         if recorded == "failed":
             bar.write(f"{job.title} failed: {self._tracker.failed[-1][1]}", file=self._stream)
         return False
+
+    def _dropped(self, bar):
+        """Count the runs that another process has finished, and return those that it dropped."""
+        elsewhere, self._elsewhere, dropped = self._elsewhere, [], []
+        for job in elsewhere:
+            if is_locked(job.lock):
+                self._elsewhere.append(job)
+            elif self._tracker.is_done(job):
+                bar.update()
+            else:
+                dropped.append(job)
+        return dropped
 
     def _result(self, handle, states):
         """Return the `JobResult` of a submitted job, or None while it waits or runs."""
