@@ -25,8 +25,8 @@ HEADINGS = {
 CONTRASTS_NOTE = (
     "Differences of mean test accuracy over the last three epochs, in percentage points with their 95 % intervals, "
     "after few epochs on CIFAR-10 at 32x32 or on few recordings. Verdicts are adjusted for the number of claims of an "
-    "experiment, and *provisional* while planned runs are missing; *runs* has those of the two networks. With the last "
-    "epoch alone a verdict may differ (`results/contrasts.md`). The paper does not state its epochs, and the size of "
+    "experiment, and *provisional* while planned runs are missing; *runs* has those of the two networks. A "
+    "verdict that the last epoch alone changes is weak. The paper does not state its epochs, and the size of "
     "its images is open."
 )
 CONTRASTS_HEADINGS = {
@@ -36,6 +36,7 @@ CONTRASTS_HEADINGS = {
     "low": "from",
     "high": "to",
     "verdict": "verdict",
+    "last_epoch_verdict": "by the last epoch alone",
     "runs": "runs",
     "paper_difference": "paper",
 }

@@ -134,10 +134,15 @@ def _decided(rows):
     found = [row for row in rows if verdict_of(row) != NOT_ENOUGH]
     lines = [
         f"    - {row['claim']} *{row['verdict'].capitalize()}*: {row['difference']:+.2f} points, "
-        f"from {row['low']:.2f} to {row['high']:.2f} ({row['experiment']})."
+        f"from {row['low']:.2f} to {row['high']:.2f} ({row['experiment']}{_otherwise(row)})."
         for row in found
     ]
     return "\n".join([f"After few epochs, of {len(rows)} contrasts {len(found)} have enough runs.", *lines])
+
+
+def _otherwise(row):
+    last = row["last_epoch_verdict"]
+    return "" if last == row["verdict"] else f"; *{last}* by the last epoch alone"
 
 
 def _tally(rows, name):
