@@ -72,3 +72,13 @@ def test_wrong_counts(place, tmp_path, capsys):
     assert_refused(call("complexity", place / "model.keras", "--classes", "4"), capsys, "--classes is for networks")
     (tmp_path / "damaged.keras").write_bytes(b"PK\3\4")
     assert_refused(call("complexity", tmp_path / "damaged.keras"), capsys, "cannot be read as a Keras model")
+
+
+def test_a_peak_that_nothing_tells_is_not_known(tmp_path, capsys):
+    inputs = keras.Input((5, 4))
+    hidden = keras.layers.EinsumDense("bij,jk->bik", output_shape=(None, 3), name="einsum")(inputs)
+    keras.Model(inputs, keras.layers.GlobalAveragePooling1D()(hidden)).save(tmp_path / "model.keras")
+    assert call("complexity", str(tmp_path / "model.keras")) == 0
+    output = capsys.readouterr().out
+    assert "not known" in output
+    assert "want of a rule: einsum" in output

@@ -1,5 +1,7 @@
 """`compactnet complexity`: counts of a network."""
 
+import math
+
 from compactnet.checks import aligned, format_shape
 from compactnet.command.arguments import positive, shape
 from compactnet.command.files import SUFFIX, read_model
@@ -47,10 +49,11 @@ def run(options):
         model = build(options.network, options.input or INPUT, options.classes or CLASSES)
     counted = complexity(model)
     print(f"{model.name}, input {', '.join(format_shape(one.shape[1:]) for one in model.inputs)}")
+    peak = counted.peak_activation_bytes
     rows = [
         ("parameters", f"{counted.params:,}"),
         ("MFLOPs", f"{counted.mflops:,.2f}"),
-        ("peak activation MB", f"{counted.peak_activation_bytes / 1e6:,.2f}"),
+        ("peak activation MB", "not known" if math.isnan(peak) else f"{peak / 1e6:,.2f}"),
         ("weight MB", f"{counted.weight_bytes / 1e6:,.2f}"),
     ]
     print("\n".join(aligned(rows)))

@@ -15,7 +15,8 @@ RATIO_NOTE = (
     "A speed ratio says how many times as fast a network is as the uncompressed network of its family, timed in the "
     "same benchmark on the same machine, in turns, so that drift affects all alike: networks as built each in a "
     "process of its own, exported files together in one. The ratio is the median over the rounds of the ratio in "
-    "each round, not the quotient of the two medians shown; its range is over the rounds. The ratio of FLOPs is the "
+    "each round, not the quotient of the two medians shown; its range is over the rounds. A benchmark of one round has "
+    "no range, and drift is in its ratios. The ratio of FLOPs is the "
     "speed ratio of a machine whose time depends on FLOPs alone."
 )
 SPEED_NOTE = (
