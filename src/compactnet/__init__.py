@@ -18,7 +18,7 @@ def __getattr__(name):
 
 
 def __dir__():
-    return sorted({*globals(), *_submodules(), "compress"})
+    return sorted({"__version__", "compress", *_submodules()})
 
 
 def _submodules():

@@ -12,22 +12,21 @@ from compactnet.networks.spec import NetworkSpec
 from compactnet.networks.weights import load_weights
 
 SCENE = (128, 512, 1)
-"""Mel bands, frames and channels of a 10 s scene, the input of a network that has no weights."""
+"""Mel bands, frames and channels of a 10 s scene."""
 
 CLASSES = 10
-"""Classes of a network that has no weights."""
 
 LARGEST_TRIED = 1024
 """Pixels up to which the smallest input that works is looked for, once an input has turned out too small."""
 
 
-def build(name_or_spec, input_shape=None, classes=None, resize_to=None, name=None, weights=None):
+def build(name_or_spec, input_shape=SCENE, classes=CLASSES, resize_to=None, name=None, weights=None):
     """Build a network.
 
     Args:
         name_or_spec: A name in `CATALOGUE`, or a `NetworkSpec`.
-        input_shape: (height, width, channels) of one sample; if left out (128, 512, 1), the log-mel of a 10 s scene.
-        classes: Integer of at least 2, the number of classes; 10 if left out.
+        input_shape: (height, width, channels) of one sample: (128, 512, 1) for the log-mel of a 10 s scene.
+        classes: Integer of at least 2, the number of classes.
         resize_to: Pair (height, width) in pixels to which the network first resizes its input (bilinear), or None.
         name: Name of the model; the catalogue name, or the skeleton's, if left out.
         weights: None for a network that is not trained, or "cifar10" for weights that come with the package, of the
@@ -42,21 +41,20 @@ def build(name_or_spec, input_shape=None, classes=None, resize_to=None, name=Non
             class count out of range, an input too small for the skeleton, or a compact factor that does not divide the
             channels of one of its layers.
     """
-    if input_shape is not None:
-        input_shape = _check_shape("input_shape", input_shape, 3)
-    if classes is not None:
-        classes = check_integer("classes", classes, 2)
+    # Weights have a shape of their own, which an equal one that is given does not fit.
+    left_out = input_shape is SCENE
+    input_shape = _check_shape("input_shape", input_shape, 3)
+    classes = check_integer("classes", classes, 2)
     if resize_to is not None:
         resize_to = _check_shape("resize_to", resize_to, 2)
     if weights is not None:
-        return _pretrained(name_or_spec, input_shape, classes, resize_to, name, weights)
+        return _pretrained(name_or_spec, None if left_out else input_shape, classes, resize_to, name, weights)
     spec = get_spec(name_or_spec)
     if keras.config.image_data_format() != "channels_last":
         raise InputError(
             "Networks are built with channels last, and Keras is set to "
             f"{keras.config.image_data_format()!r}. Call keras.config.set_image_data_format('channels_last') first."
         )
-    input_shape, classes = input_shape or SCENE, classes or CLASSES
     size = resize_to or input_shape[:2]
     inputs = keras.Input(input_shape, name="input")
     resized = inputs if resize_to is None else keras.layers.Resizing(*size, name="resize")(inputs)
@@ -78,7 +76,7 @@ def build(name_or_spec, input_shape=None, classes=None, resize_to=None, name=Non
 def _pretrained(network, input_shape, classes, resize_to, name, weights):
     """Return a network of the catalogue with weights of the package."""
     found = pretrained(network, weights)
-    given = {"input_shape": input_shape, "classes": classes, "resize_to": resize_to}
+    given = {"input_shape": input_shape, "classes": None if classes == CLASSES else classes, "resize_to": resize_to}
     fixed = {"input_shape": found.input_shape, "classes": len(found.class_names), "resize_to": None}
     for argument, value in given.items():
         if value not in (None, fixed[argument]):
