@@ -9,6 +9,8 @@ from compactnet.report.reproduction import fill_reproduction
 from compactnet.report.sources import read_sources, repository_sources
 from compactnet.report.tables.claims import CLAIMS, claims
 from compactnet.report.tables.results import results
+from compactnet.report.tables.table1 import table1
+from compactnet.report.tables.table2 import table2
 from tests.report.factories import run_record, write
 
 
@@ -134,3 +136,19 @@ def test_the_committed_page_is_what_the_committed_records_give(tmp_path, reposit
     page.write_text(committed.read_text())
     fill_reproduction(page, repository_sources(repository, repository / "results"))
     assert page.read_text() == committed.read_text(), "run `make tables`"
+
+
+def test_what_readme_and_the_results_page_say_is_in_the_tables(repository):
+    sources = repository_sources(repository, repository / "results")
+    rows = [*table1(sources).rows, *table2(sources).rows]
+    exact = sum(row["params_difference"] == 0 for row in rows)
+    digits = sum(f"{row['mflops_counted']:.1f}" == f"{row['mflops_published']:.1f}" for row in rows)
+    (fastest,) = (row for row in rows if row["network"] == "compact_vgg_sum_c8")
+    readme = " ".join((repository / "README.md").read_text().split())
+    page = " ".join((repository / "docs" / "results.md").read_text().split())
+    assert f"Parameters are exact in {exact} of {len(rows)} rows" in readme
+    assert f"exact in {exact} of {len(rows)} rows" in page
+    for text in (readme, page):
+        assert f"to the printed digit in {digits} of {len(rows)} rows" in text
+    assert f"C=8 runs {fastest['tensorflow_cpu_ratio']:.2f}x as fast as VGG-8" in readme
+    assert f"The paper reports {fastest['cpu_ratio_published']:.2f}x" in readme

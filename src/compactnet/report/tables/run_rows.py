@@ -64,16 +64,9 @@ def minutes_per_run(records):
 
 
 def longest_runs(experiment, network, sources, usable=lambda record: True):
-    """Return the records of a network that follow a config, or else those of its longest shorter runs on all data.
+    """Return the records of a network that follow a config, or else those of its longest other runs on all data.
 
-    Args:
-        experiment: The `Experiment`.
-        network: Name of the network.
-        sources: The `Sources`.
-        usable: Function of a record that says whether it counts.
-
-    Returns:
-        `RunRecord`s of equal training, one for each seed and fold.
+    The arguments are those of `runs_by_epochs`; the records have equal training, one for each seed and fold.
     """
     found = runs_by_epochs(experiment, network, sources, usable)
     if not found:
