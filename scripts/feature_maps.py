@@ -10,6 +10,7 @@ from compactnet.commands import add_data_option, run_command
 
 def main():
     from compactnet.experiments.records import read_record
+    from compactnet.experiments.trained import weights_path
     from compactnet.measure.feature_maps import FILE, extract_feature_maps, write_feature_maps
 
     parser = argparse.ArgumentParser(description=__doc__)
@@ -17,9 +18,8 @@ def main():
     add_data_option(parser)
     parser.add_argument("--sample", type=int, default=0, metavar="N", help="recording of the test split (default: 0)")
     options = parser.parse_args()
-    path = options.record.resolve()
-    record, records = read_record(path), path.parent.parent
-    weights = records.parent / "weights" / path.relative_to(records).with_suffix(".npz")
+    record, weights = read_record(options.record), weights_path(options.record)
+    records = options.record.resolve().parent.parent
     write_feature_maps(records, extract_feature_maps(record, weights, options.data, options.sample))
     print(records / FILE)
 

@@ -124,7 +124,8 @@ def parse_experiment_options(parser):
         "--workers",
         type=int,
         metavar="N",
-        help="runs trained at once (default: what is fastest here; on Slurm as many as it allows)",
+        help="runs trained at once (default: what is fastest on a processor; one for each GPU; on Slurm as many as it "
+        "allows)",
     )
     options = parser.parse_args()
     if options.workers is not None and options.workers < 1:

@@ -7,8 +7,12 @@ import yaml
 from compactnet.command import export
 from compactnet.data.synthetic import generate_events
 from compactnet.deploy import load
+from compactnet.experiments.config import load_experiment
+from compactnet.experiments.records import write_record
+from compactnet.networks.weights import save_weights, weights_hash
 from tests.command.calls import assert_refused, call
 from tests.command.models import image_model, sound_model
+from tests.factories import run_record
 
 pytest.importorskip("tensorflow")
 pytest.importorskip("ai_edge_litert")
@@ -80,6 +84,28 @@ def test_a_data_set_of_sounds_gives_what_a_file_needs(out, tmp_path, capsys):
     assert (exported.preprocessing.kind, exported.preprocessing.sample_rate) == ("audio", 8_000)
 
 
+def test_a_run_that_kept_its_weights(generated_images, out, tmp_path, capsys):
+    section = {"source": "cifar10", "generated": True}
+    (run,) = load_experiment(write_config(tmp_path, section), ["skeletons.vgg8={width: 0.125, padding: same}"]).runs()
+    model = run.build()
+    record = tmp_path / "runs" / "records" / "test" / "run.json"
+    write_record(record, run_record(run, weights_sha256=weights_hash(model)))
+    arguments = ("export", record, out, "--data", generated_images)
+    assert_refused(call(*arguments), capsys, "run.npz is missing", "--keep-weights")
+    save_weights(tmp_path / "runs" / "weights" / "test" / "run.npz", model)
+    assert_refused(call(*arguments, "--set", "training.epochs=2"), capsys, "Leave out --config and --set")
+    assert not out.parent.exists()
+    assert call(*arguments) == 0
+    assert "40 verification data" in capsys.readouterr().out
+    exported = load(out)
+    assert exported.labels[0] == "airplane"
+    dataset = run.data.load(generated_images)
+    x, _ = dataset.batch(dataset.test, np.arange(4))
+    np.testing.assert_allclose(exported.predict(x), model.predict(x, verbose=0), atol=1e-5)
+    assert call("complexity", record) == 0
+    assert f"{model.count_params():,}" in capsys.readouterr().out
+
+
 def test_wrong_input_leaves_no_file(place, out, generated_images, tmp_path, capsys):
     model = place / "model.keras"
 
@@ -87,6 +113,7 @@ def test_wrong_input_leaves_no_file(place, out, generated_images, tmp_path, caps
         return call("export", *arguments)
 
     assert_refused(refused(tmp_path / "no.keras", out), capsys, "no.keras does not exist.")
+    assert_refused(refused(tmp_path / "no.h5", out), capsys, "no.h5 is no model")
     assert_refused(refused(model, tmp_path / "new" / "model.bin"), capsys, "names no format")
     assert_refused(refused(model, out, "--labels", "cat", "dog"), capsys, "`labels` must be 3 different names")
     assert_refused(refused(model, out, "--labels", tmp_path / "no.txt"), capsys, "no.txt cannot be read")

@@ -7,9 +7,13 @@ import numpy as np
 import pytest
 import yaml
 
+from compactnet.experiments.config import load_experiment
+from compactnet.experiments.records import write_record
+from compactnet.networks.weights import save_weights, weights_hash
 from tests.command.calls import call
 from tests.command.models import image_model
 from tests.docs.pages import blocks
+from tests.factories import run_record
 
 
 def test_the_commands_of_the_page_run_one_after_the_other(
@@ -30,7 +34,12 @@ def test_the_commands_of_the_page_run_one_after_the_other(
     shutil.copy(sound_file, tmp_path / "scenes.tflite")
     (tmp_path / "configs").mkdir()
     content = {"name": "ic", "data": {"source": "cifar10", "generated": True}, "networks": ["mobilenet_v1_025"]}
-    (tmp_path / "configs" / "ic.yaml").write_text(yaml.safe_dump({**content, "training": {"epochs": 1}, "seeds": [0]}))
+    config = tmp_path / "configs" / "ic.yaml"
+    config.write_text(yaml.safe_dump({**content, "training": {"epochs": 1}, "seeds": [0]}))
+    (run,) = load_experiment(config).runs()
+    trained = run.build()
+    save_weights(tmp_path / "runs" / "weights" / "ic" / "RUN.npz", trained)
+    write_record(tmp_path / "runs/records/ic/RUN.json", run_record(run, weights_sha256=weights_hash(trained)))
     monkeypatch.chdir(tmp_path)
     commands = [
         line

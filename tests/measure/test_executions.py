@@ -137,6 +137,14 @@ def test_gpus_and_half_precision_have_no_fast_forms(machine, choose, monkeypatch
     assert not machine
 
 
+def test_each_gpu_trains_a_run(machine, choose, monkeypatch):
+    monkeypatch.setattr(executions, "visible_gpus", lambda: ["0", "1"])
+    for fields, threads in (((), 2), (("threads=1", "implementation=keras"), 1)):
+        choice = choose(*fields)
+        assert (choice.workers, ways(choice)) == (2, {("tensorflow", threads)})
+    assert choose(workers=1).workers == 1
+
+
 def test_a_run_with_a_record_keeps_its_execution(machine, choose, repository):
     run = load_experiment(repository / "configs" / "ic.yaml").runs(["xvgg8"])[0]
     record = run_record(run, run.data.official_fingerprint + "content")

@@ -8,6 +8,7 @@ from compactnet.networks import CATALOGUE
 from compactnet.report.reproduction import fill_reproduction
 from compactnet.report.sources import read_sources, repository_sources
 from compactnet.report.tables.claims import CLAIMS, claims
+from compactnet.report.tables.contrasts import contrasts
 from compactnet.report.tables.results import results
 from compactnet.report.tables.table1 import table1
 from compactnet.report.tables.table2 import table2
@@ -105,6 +106,36 @@ def test_shorter_runs_however_many_never_stand_in_for_the_papers(tmp_path, ic, r
     train(ic, seeds=2, apart=0.05)
     row = judge()
     assert (row["experiment"], row["runs"], row["verdict"]) == ("ic", "2 + 2", "provisional: supported")
+
+
+def test_a_question_has_the_verdict_of_its_contrast(tmp_path, repository, sources_of):
+    evidence = load_experiment(repository / "configs" / "evidence" / "mobilenet.yaml")
+    last = {
+        "compact_mobilenet_sum_c4": 0.70,
+        "mobilenet_v1_0525": 0.687,  # p 0.03: significant beside four smaller p-values, not beside one and four gaps
+        "compact_mobilenet_sum_c8": 0.60,
+        "mobilenet_v1_0397": 0.65,
+        "compact_mobilenet_max_c8": 0.50,
+        "compact_mobilenet_first_c8": 0.50,
+    }
+    for name, accuracy in last.items():
+        for seed in range(evidence.seeds_of.get(name, 6)):
+            record = run_record(evidence, name, seed, last=accuracy + seed % 3 / 100)
+            write(tmp_path / "records" / f"{name}-{seed}.json", record)
+    sources = sources_of([evidence])
+    by_name = {row["contrast"]: row for row in contrasts(sources).rows}
+    table = claims(sources)
+    rows = {row["claim"]: row for row in table.rows if row.get("experiment") == evidence.name}
+    assert len(rows) == 2
+    for factor, verdict in ((4, "supported"), (8, "contradicted")):
+        row, contrast = (
+            rows[f"CompactNet-S (C={factor}) beats a MobileNet v1 of equal FLOPs"],
+            by_name[f"squeezed_c{factor}"],
+        )
+        assert (row["verdict"], row["p_adjusted"]) == (contrast["verdict"], contrast["p_adjusted"])
+        assert row["verdict"] == verdict
+    assert "instead, our runs would say of CompactNet-S (C=4)" in table.notes[-1]
+    assert "undecided" in table.notes[-1]
 
 
 def test_results_have_a_row_for_each_network(tmp_path, ic, sources_of):

@@ -36,8 +36,9 @@ def shape(text):
 
 
 def add_model(parser, **settings):
-    """Add the argument FILE.keras, a model that Keras saved."""
-    parser.add_argument("model", type=Path, metavar="FILE.keras", help="model that Keras saved", **settings)
+    """Add the argument MODEL, see `compactnet.command.files.read_model`."""
+    text = "model that Keras saved (.keras), or record of a run trained with --keep-weights (.json)"
+    parser.add_argument("model", type=Path, metavar="MODEL", help=text, **settings)
 
 
 def add_threads(parser):

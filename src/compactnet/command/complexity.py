@@ -4,7 +4,7 @@ import math
 
 from compactnet.checks import aligned, format_shape
 from compactnet.command.arguments import positive, shape
-from compactnet.command.files import SUFFIX, read_model
+from compactnet.command.files import RECORD, SUFFIX, read_model
 from compactnet.commands import import_keras
 from compactnet.errors import InputError
 
@@ -21,7 +21,7 @@ CLASSES = 10
 def add_arguments(parser):
     """Add the arguments to a parser."""
     parser.add_argument(
-        "network", metavar="NAME|FILE.keras", help="name of the catalogue, see compactnet networks, or a saved model"
+        "network", metavar="NAME|MODEL", help="name of the catalogue, see compactnet networks, or a saved model"
     )
     parser.add_argument(
         "--input",
@@ -41,7 +41,7 @@ def run(options):
     from compactnet.networks import build
     from compactnet.networks.complexity import complexity
 
-    if options.network.endswith(SUFFIX):
+    if options.network.endswith((SUFFIX, RECORD)):
         if options.classes is not None:
             raise InputError("--classes is for networks of the catalogue; a saved model has its classes.")
         model = _with_input(read_model(options.network), options.input)

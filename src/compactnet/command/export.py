@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from compactnet.command.arguments import add_model, shape
-from compactnet.command.files import read_model, read_samples
+from compactnet.command.files import RECORD, read_model, read_samples
 from compactnet.commands import add_data_option, import_keras, suppress_stderr
 from compactnet.errors import InputError
 
@@ -12,6 +12,7 @@ EXAMPLES = (
     "compactnet export model.keras model.tflite",
     "compactnet export model.keras model.onnx --labels cat dog --verification test.npz",
     "compactnet export model.keras model.tflite --precision int8 --config configs/ic.yaml --data data",
+    "compactnet export runs/records/ic/RUN.json model.tflite --precision int8 --data data",
 )
 FORMATS = ("litert", "onnx", "openvino", "saved_model")
 PRECISIONS = ("float32", "float16", "int8", "int8_dynamic")
@@ -54,7 +55,8 @@ def add_arguments(parser):
         type=Path,
         metavar="FILE.yaml",
         help="experiment that the model was trained in: labels, preprocessing, calibration (training split) and "
-        f"verification ({VERIFIED} test samples, evenly spaced) come from its data set, unless other options give them",
+        f"verification ({VERIFIED} test samples, evenly spaced) come from its data set, unless other options give "
+        "them; a record names its data set itself",
     )
     add_data_option(parser)
     parser.add_argument(
@@ -67,6 +69,9 @@ def run(options):
     from compactnet.deploy.running import format_of
 
     format_of(options.out, options.format)
+    is_record = options.model.suffix == RECORD
+    if is_record and (options.config or options.overrides):
+        raise InputError("A record names its data set. Leave out --config and --set.")
     given = {"labels": _labels(options.labels)}
     if options.calibration:
         given["calibration_data"] = read_samples(options.calibration)[0]
@@ -75,11 +80,13 @@ def run(options):
         given["verification_data"] = x if y is None else (x, y)
     import_keras()
     from compactnet.deploy import export
+    from compactnet.experiments.records import read_record
 
     model = read_model(options.model)
-    if options.config:
+    if is_record or options.config:
         # What was given on the command line comes last, and wins.
-        given = _of_data_set(options) | {name: value for name, value in given.items() if value is not None}
+        fold = read_record(options.model).run.data if is_record else _fold_of_config(options)
+        given = _of_data_set(fold, options) | {name: value for name, value in given.items() if value is not None}
     with suppress_stderr():  # runtimes announce themselves there
         report = export(
             model,
@@ -105,24 +112,29 @@ def _labels(given):
     return [line.strip() for line in lines if line.strip()]
 
 
-def _of_data_set(options):
-    """Return the arguments of `export` that the data set of an experiment gives."""
-    from compactnet.data import AudioSection
-    from compactnet.deploy import AudioPreprocessing, ImagePreprocessing, calibration_samples
-    from compactnet.deploy.exporting import spaced
+def _fold_of_config(options):
+    """Return the one fold of an experiment's data."""
     from compactnet.experiments.config import load_experiment
 
-    section = load_experiment(options.config, options.overrides).data
-    folds = section.folds()
+    folds = load_experiment(options.config, options.overrides).data.folds()
     if len(folds) > 1:
         names = ", ".join(fold.fold_name for fold in folds)
         raise InputError(
             f"{options.config} splits its data in {len(folds)} ways ({names}). Say which one the model was trained on, "
             "for example --set data.test_folds=[10]."
         )
-    dataset = folds[0].load(options.data)
-    if isinstance(section, AudioSection):
-        preprocessing = AudioPreprocessing.of(section.features, dataset)
+    return folds[0]
+
+
+def _of_data_set(fold, options):
+    """Return the arguments of `export` that a fold of a data set gives."""
+    from compactnet.data import AudioSection
+    from compactnet.deploy import AudioPreprocessing, ImagePreprocessing, calibration_samples
+    from compactnet.deploy.exporting import spaced
+
+    dataset = fold.load(options.data)
+    if isinstance(fold, AudioSection):
+        preprocessing = AudioPreprocessing.of(fold.features, dataset)
     else:
         preprocessing = ImagePreprocessing.of(dataset)
     return {

@@ -8,22 +8,35 @@ from compactnet.commands import suppress_stderr
 from compactnet.errors import InputError
 
 SUFFIX = ".keras"
+RECORD = ".json"
 
 
 def read_model(path):
-    """Return the model of a .keras file, not compiled. Its layers may be those of Keras and of this package.
+    """Return the model of a file, not compiled.
+
+    Args:
+        path: A .keras file, whose layers may be those of Keras and of this package, or the record of a run that kept
+            its weights, a .json file.
 
     Raises:
-        InputError: there is no such file, or Keras cannot read it.
+        InputError: there is no such file, Keras cannot read it, or the run's weights are missing.
     """
     import keras
 
     import compactnet.deploy.forms
     import compactnet.layers  # noqa: F401  Keras finds a layer once its class exists
+    from compactnet.experiments.trained import load_trained
 
-    path = check_suffix(path)
+    path = Path(path)
+    if path.suffix not in (SUFFIX, RECORD):
+        raise InputError(
+            f"{path} is no model. Give a {SUFFIX} file that Keras saved, or the record ({RECORD}) of a run trained "
+            "with --keep-weights."
+        )
     if not path.is_file():
         raise InputError(f"{path} does not exist.")
+    if path.suffix == RECORD:
+        return load_trained(path)[1]
     try:
         with suppress_stderr():
             return keras.saving.load_model(path, compile=False)

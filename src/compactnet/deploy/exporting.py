@@ -203,7 +203,8 @@ def export(
         raise InputError(f"{format} files have the precisions {', '.join(SUPPORTED[format])}. Received: {precision!r}")
     if missing := missing_converters(format):
         raise InputError(
-            f"Export to {format} needs {', '.join(missing)}, which is not installed: pip install 'compactnet[runtimes]'"
+            f"Export to {format} needs {', '.join(missing)}, which is not installed. In the clone, run pip install "
+            "'.[runtimes]'."
         )
     check_choice("interchannel", interchannel, ("auto", *FORMS))
     _check_place(Path(filepath), format)

@@ -282,7 +282,7 @@ def _least_squares(kernel, rank, iterations, seed):
         from tensorly.decomposition import parafac
     except ImportError:
         raise ImportError(
-            "TensorLy decomposes kernels and is not installed. Install it: pip install 'compactnet[decomposition]'"
+            "TensorLy decomposes kernels and is not installed. In the clone, run pip install '.[decomposition]'."
         ) from None
     with tensorly.backend_context("numpy"):
         return parafac(

@@ -95,7 +95,7 @@ def choose_executions(experiment, runs, records, counts, results, workers=None, 
         records: The `RunRecord`s that exist.
         counts: {fold name: (training samples, test samples)}
         results: Path of the results folder.
-        workers: Number of runs trained at once, or None to choose it.
+        workers: Number of runs trained at once, or None to choose it: one for each GPU where there are any.
         measure_all: Whether to measure also where there is nothing to choose.
         stream: Stream for the progress bar; standard error if left out.
 
@@ -213,9 +213,10 @@ class _Chooser:
     def _possible_layouts(self, workers):
         """Return pairs (threads, runs at once)."""
         cores, gpus = len(available_cores()), len(visible_gpus())
+        workers = workers or gpus or None
         threads = self._experiment.threads
         if threads == "auto":
-            if workers is None and not gpus and self.store.threads is None and cores > 1:
+            if workers is None and self.store.threads is None and cores > 1:
                 return [(cores, 1), (1, cores)]
             threads = self.store.threads if workers is None else None
             threads = threads or max(1, cores // (workers or 1))

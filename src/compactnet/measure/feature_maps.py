@@ -76,8 +76,6 @@ def extract_feature_maps(record: RunRecord, weights, data_folder, sample=0):
         InputError: the run is of another kind, or its weights or data are missing.
     """
     run = record.run
-    if not record.weights_sha256:
-        raise InputError("The record was written before records kept the hash of the weights. Train the run again.")
     if not isinstance(run.data, AudioSection):
         raise InputError("Feature maps are shown for recordings. Choose a run of an experiment on recordings.")
     model = run.build()

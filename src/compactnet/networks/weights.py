@@ -24,8 +24,10 @@ def load_weights(path, model, expected_hash):
         expected_hash: The record's `weights_sha256`.
 
     Raises:
-        InputError: the file is missing, or belongs to another network or run.
+        InputError: the record has no hash, or the file is missing or belongs to another network or run.
     """
+    if not expected_hash:
+        raise InputError("The record was written before records kept the hash of the weights. Train the run again.")
     try:
         content = read_npz(path)
         arrays = [content[f"arr_{index}"] for index in range(len(content))]

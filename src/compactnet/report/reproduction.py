@@ -78,13 +78,14 @@ def fill_reproduction(path, sources: Sources):
 
 def _summary(sources):
     """Return what came out, as a list."""
-    sizes = {row["network"]: row for table in (table1(sources), table2(sources)) for row in table.rows}.values()
+    rows = [*table1(sources).rows, *table2(sources).rows]
+    sizes = {row["network"]: row for row in rows}.values()
     params = sum(row["params_difference"] == 0 for row in sizes)
     flops = sum(f"{row['mflops_counted']:.1f}" == f"{row['mflops_published']:.1f}" for row in sizes)
     return "\n".join(
         [
-            f"- **Size.** Of {len(sizes)} networks, {params} have the paper's parameters to the unit, and {flops} its "
-            "MFLOPs to the printed digit.",
+            f"- **Size.** Of {len(sizes)} networks in {len(rows)} rows of Tables I and II, {params} have the paper's "
+            f"parameters to the unit, and {flops} its MFLOPs to the printed digit.",
             f"- **Speed.** {_fastest(sizes)}",
             f"- **Accuracy.** {_accuracies(sources)}",
             f"- **Claims.** {_decided(contrasts(sources).rows)}",

@@ -14,8 +14,9 @@ STEP_SECONDS = 0.008
 NOTE = (
     f"Hours are computed, not measured: FLOPs (*{CONVENTION}*) of training, three times those of inference, and of the "
     f"test data after each epoch, at {RATE / 1e12:g} TFLOP/s in float32, and at least {1000 * STEP_SECONDS:g} ms a "
-    "step. `make plan` times the steps of your machine. *Done here* counts runs that another experiment has trained as "
-    "well; the command trains these again. Hours are missing where the number of samples is not known before the first "
+    "step. `make plan` times the steps of your machine. *Done here* counts the runs in `results/`, which commands with "
+    "`RESULTS=results` skip; without it they write to `runs/` and begin anew. Runs that another experiment has done "
+    "count as well, but are trained again. Hours are missing where the number of samples is not known before the first "
     "run. An interrupted command resumes where it stopped."
 )
 COLUMNS = (

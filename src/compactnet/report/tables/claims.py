@@ -7,17 +7,18 @@ from compactnet.report.comparison import CONFIDENCE, PAPER_RUNS, POWER, combinat
 from compactnet.report.published import PUBLISHED_TASKS, equal_flops_terms, published_accuracies
 from compactnet.report.sources import Sources
 from compactnet.report.tables.budget import command
-from compactnet.report.tables.contrasts import outcome
+from compactnet.report.tables.contrasts import adjusted_p_value, outcome
 from compactnet.report.tables.verdicts import FEW_RUNS, NOT_ENOUGH, PROVISIONAL, STYLES, verdict_of_difference
 
 NOTES = (
     "Each claim is a difference of mean test accuracies in percentage points that is above 0 where the claim is true. "
     f"The paper's own figures are its means and standard deviations, of {PAPER_RUNS} runs each by our reading. Ours "
-    "are means over the last three epochs, of the paper's experiment once it has two runs of each network, before that "
-    "of the experiment with most runs, as a *provisional* verdict.",
+    "are means over the last three epochs. They come from the paper's experiment once each network has two runs there; "
+    "until then from the experiment with the most runs, and the verdict is *provisional*.",
     f"A claim is *supported* or *contradicted* if the p-value is at most {1 - CONFIDENCE:.2f} after Holm's adjustment, "
     "otherwise *undecided*. The claims of the paper are adjusted for their number, those without runs included, and "
-    f"our questions for theirs. Intervals of {100 * CONFIDENCE:.0f} % are not adjusted. *Detectable* is the "
+    "our questions for theirs; but in our own runs a question is a contrast of an experiment, and is adjusted there, "
+    f"as in `contrasts.md`. Intervals of {100 * CONFIDENCE:.0f} % are not adjusted. *Detectable* is the "
     f"difference that such runs would find with a probability of {100 * POWER:.0f} % before the adjustment "
     f"({FEW_RUNS}). The command starts the runs that decide the claim, or resumes them.",
     "Our questions are not in the paper: do squeezed channels beat fewer channels? The paper's MobileNets are "
@@ -121,7 +122,11 @@ def claims(sources: Sources):
     printed = [_printed(claim, sources) for claim in CLAIMS]
     found = [_found(claim, sources) for claim in CLAIMS]
     p_paper = _adjusted([difference.p_value for difference in printed])
-    p_ours = _adjusted([one and one.difference.p_value for one in found])
+    alone = _adjusted([one and one.difference.p_value for one in found])
+    p_ours = [
+        adjusted_p_value(sources, *claim.contrast) if one and claim.contrast else p
+        for claim, one, p in zip(CLAIMS, found, alone, strict=True)
+    ]
     rows = []
     for claim, paper, p, ours, p_of_ours in zip(CLAIMS, printed, p_paper, found, p_ours, strict=True):
         row = {
@@ -152,7 +157,7 @@ def claims(sources: Sources):
                 "records": [record for records in ours.records for record in records],
             }
         rows.append(row)
-    notes = (*NOTES, *_changed_by_the_split(printed, p_paper))
+    notes = (*NOTES, *_changed_by_the_split(printed, p_paper), *_changed_by_the_family(found, p_ours, alone))
     return Table("claims", "Claims: what the paper says of accuracies", notes, COLUMNS, rows)
 
 
@@ -185,19 +190,29 @@ def _adjusted(p_values):
     return adjusted
 
 
+def _changed_by_the_family(found, adjusted, others):
+    """Say of which questions our runs would decide otherwise if these were adjusted for their own number."""
+    if changed := _changed([one and one.difference for one in found], adjusted, others):
+        yield f"Adjusted for the number of our questions instead, our runs would say of {'; '.join(changed)}."
+
+
 def _changed_by_the_split(printed, adjusted):
     """Say of which claims the paper's figures would decide otherwise if claims and questions were adjusted together."""
-    together = holm([difference.p_value for difference in printed])
-    changed = [
-        f"{claim.sentence} ({TASKS[claim.task]}): {verdict} (p {p:.3f})"
-        for claim, difference, p, alone in zip(CLAIMS, printed, together, adjusted, strict=True)
-        if (verdict := verdict_of_difference(difference.value, p)) != verdict_of_difference(difference.value, alone)
-    ]
-    if changed:
+    if changed := _changed(printed, adjusted, holm([difference.p_value for difference in printed])):
         yield (
             "The claims and the questions were adjusted together at first, and by themselves only after the result was "
             f"known. Together, the paper's figures would say of {'; '.join(changed)}."
         )
+
+
+def _changed(differences, adjusted, others):
+    """Return the claims that other p-values would decide otherwise, with their verdicts."""
+    return [
+        f"{claim.sentence} ({TASKS[claim.task]}): {verdict} (p {other:.3f})"
+        for claim, difference, p, other in zip(CLAIMS, differences, adjusted, others, strict=True)
+        if difference
+        and (verdict := verdict_of_difference(difference.value, other)) != verdict_of_difference(difference.value, p)
+    ]
 
 
 def _printed(claim, sources):

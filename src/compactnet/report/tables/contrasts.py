@@ -20,7 +20,7 @@ LAST_EPOCHS = 3
 
 NOTES = (
     f"Each claim is a difference of mean test accuracies over the last {LAST_EPOCHS} epochs, in percentage points, "
-    "and stands in the experiment's config since before its first run. It is *supported* if the difference is above "
+    "and has been in the experiment's config since before its first run. It is *supported* if the difference is above "
     f"0, and *contradicted* if it is below, with a p-value of at most {SIGNIFICANT:.2f} by Welch's test after Holm's "
     "adjustment for all contrasts of the experiment, those without runs included; otherwise it is *undecided*. The "
     f"{100 * CONFIDENCE:.0f} % interval is not adjusted. Verdicts are *provisional* while planned runs are missing. "
@@ -32,8 +32,8 @@ NOTES = (
     f"{100 * POWER:.0f} % before the adjustment ({FEW_RUNS}): an undecided contrast says nothing "
     "about smaller ones.",
     "Beside ours stands the same difference of the paper's accuracies. The paper does not state its epochs, and the "
-    "size of its images is open; its recordings are more than ours. Where it has no network of a width, its MobileNets "
-    "are interpolated in the logarithm of their FLOPs.",
+    "size of its images is open; it has more recordings than our runs. Where it has no network of a width, its "
+    "MobileNets are interpolated in the logarithm of their FLOPs.",
 )
 COLUMNS = (
     Column("experiment", "experiment"),
@@ -68,6 +68,19 @@ def outcome(record, epochs=LAST_EPOCHS):
     """Return what is compared of a `RunRecord`: the mean test accuracy of its last epochs, in percent."""
     last = record.history[-epochs:]
     return 100 * sum(epoch.test_accuracy for epoch in last) / len(last)
+
+
+def adjusted_p_value(sources, experiment, contrast):
+    """Return the p-value of a contrast, adjusted for all contrasts of its experiment.
+
+    Args:
+        sources: The `Sources`.
+        experiment: Name of the experiment.
+        contrast: Name of the contrast, which has runs.
+    """
+    (found,) = (one for one in sources.experiments if one.name == experiment)
+    names = [one.name for one in found.contrasts]
+    return _differences(found, sources, LAST_EPOCHS)[1][names.index(contrast)]
 
 
 def _rows(experiment, sources):

@@ -1,0 +1,31 @@
+"""The networks of runs that kept their weights."""
+
+from pathlib import Path
+
+from compactnet.experiments.records import read_record
+from compactnet.networks.weights import load_weights
+
+
+def weights_path(record_path):
+    """Return the path of the weights that a run with `--keep-weights` wrote, from the path of its record."""
+    path = Path(record_path).resolve()
+    records = path.parent.parent
+    return records.parent / "weights" / path.parent.name / f"{path.stem}.npz"
+
+
+def load_trained(record_path):
+    """Return the record of a run that kept its weights, and its trained network.
+
+    Args:
+        record_path: Path of the record, in the results folder where the run wrote it.
+
+    Returns:
+        The `RunRecord` and the Keras model, not compiled.
+
+    Raises:
+        InputError: the file is not a record, or the weights are missing or those of another run.
+    """
+    record = read_record(record_path)
+    model = record.run.build()
+    load_weights(weights_path(record_path), model, record.weights_sha256)
+    return record, model
