@@ -2,7 +2,7 @@ import pytest
 import yaml
 
 from compactnet.errors import InputError
-from compactnet.experiments.config import load_experiment
+from compactnet.experiments.config import load_experiment, load_shipped
 
 MINIMAL = {
     "name": "small",
@@ -31,6 +31,14 @@ def test_every_shipped_config_loads(repository):
         assert load_experiment(path).name == (
             f"{folder}-{path.stem}" if folder in ("sample", "evidence") else path.stem
         )
+
+
+def test_two_configs_with_one_name_are_refused(tmp_path, repository):
+    ic = (repository / "configs" / "ic.yaml").read_text()
+    (tmp_path / "ic.yaml").write_text(ic)
+    (tmp_path / "my-ic.yaml").write_text(ic)
+    with pytest.raises(InputError, match=r"ic\.yaml and .*my-ic\.yaml both have the name 'ic'\. Give one"):
+        load_shipped(tmp_path)
 
 
 def test_every_shipped_config_opens_with_its_source_its_command_and_its_cost(repository):

@@ -108,6 +108,17 @@ def test_shorter_runs_however_many_never_stand_in_for_the_papers(tmp_path, ic, r
     assert (row["experiment"], row["runs"], row["verdict"]) == ("ic", "2 + 2", "provisional: supported")
 
 
+def test_of_the_papers_experiments_the_one_of_the_command_decides(tmp_path, ic, repository, sources_of):
+    larger = load_experiment(repository / "configs" / "ic-224.yaml", ["training.epochs=2"])
+    for experiment, seeds in ((ic, 2), (larger, 5)):
+        for network in ("xvgg8", "compact_vgg_sum_c2"):
+            for seed in range(seeds):
+                record = run_record(experiment, network, seed, last=0.5)
+                write(tmp_path / "records" / experiment.name / f"{network}-{seed}.json", record)
+    row = next(row for row in claims(sources_of([ic, larger])).rows if row["claim"].startswith("XVGG-8 has 1.06"))
+    assert (row["experiment"], row["runs"]) == ("ic", "2 + 2")
+
+
 def test_a_question_has_the_verdict_of_its_contrast(tmp_path, repository, sources_of):
     evidence = load_experiment(repository / "configs" / "evidence" / "mobilenet.yaml")
     last = {

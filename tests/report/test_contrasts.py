@@ -13,7 +13,7 @@ from compactnet.report.published import INTERPOLATED, interpolation, published_a
 from compactnet.report.sources import read_sources
 from compactnet.report.tables.contrasts import contrasts, outcome
 from compactnet.schema import Epoch, Network
-from tests.report.factories import planned_run, trained_record, write
+from tests.report.factories import planned_run, run_record, trained_record, write
 
 SUM, PLAIN, MAX = "compact_mobilenet_sum_c8", "mobilenet_v1_0397", "compact_mobilenet_max_c8"
 
@@ -88,6 +88,20 @@ def test_verdicts_are_provisional_while_runs_are_missing(train, judge):
     assert judge()["sum_over_max"]["verdict"] == "provisional: supported"
     train(MAX, 0.595, seeds=3)
     assert judge()["sum_over_max"]["verdict"] == "provisional: undecided"
+
+
+def test_runs_on_several_folds_are_no_repetitions(tmp_path, repository):
+    terms = "terms: {xvgg8: 1, compact_vgg_sum_c2: -1}"
+    changes = [f"contrasts=[{{name: apart, claim: They differ., {terms}}}]", "training.epochs=2"]
+    folds = load_experiment(repository / "configs" / "sed-10fold.yaml", changes)
+    for network, accuracy in (("xvgg8", 0.6), ("compact_vgg_sum_c2", 0.5)):
+        for fold in (1, 2, 3):
+            record = run_record(folds, network, fold=f"fold{fold}", last=accuracy + fold / 100)
+            write(tmp_path / "records" / f"{network}-{fold}.json", record)
+    counts = CountCache(repository / "results" / "complexity.csv")
+    (row,) = contrasts(read_sources(tmp_path, [folds], repository / "results" / "paper", counts)).rows
+    assert row["difference"] == pytest.approx(5)
+    assert (row["low"], row["verdict"]) == (None, "not enough runs")
 
 
 def test_the_papers_difference_stands_beside(repository, judge):

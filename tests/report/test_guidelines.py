@@ -35,7 +35,9 @@ def verdicts(tmp_path, asc, judge):
             for operation in ("average", "sum", "max"):
                 for factor in (2, 4, 8):
                     for seed in range(seeds):
-                        last = accuracy(operation, factor) + spread * (seed - (seeds - 1) / 2)
+                        # Seeds that are good for the average are bad for the sum, so that pairs have a spread.
+                        place = seeds - 1 - seed if operation == "average" else seed
+                        last = accuracy(operation, factor) + spread * (place - (seeds - 1) / 2)
                         train = early(operation) + spread * seed
                         fields = {"train_accuracy": train, "test_accuracy": last, "train_loss": 1, "test_loss": 1}
                         history = [Epoch(epoch=epoch, seconds=1, **fields) for epoch in range(1, 11)]
@@ -99,11 +101,10 @@ def test_all_families_must_support_a_guideline(tmp_path, asc, verdicts, judge):
 
 
 def test_equivalence_needs_more_than_a_difference_that_is_not_significant(verdicts):
-    # All seeds of average and sum are equally far apart: pairs see that, and no spread is left.
     rows = verdicts(lambda operation, factor: 0.7, seeds=2, spread=0.2, families=("vgg",))
-    assert rows["G1", "vgg"]["verdict"] == "provisional: supported"
+    assert rows["G1", "vgg"]["verdict"] == "provisional: undecided"
     assert rows["G1", "vgg"]["comparisons"] == "3 of 3"
-    assert "detectable" not in rows["G1", "vgg"] or rows["G1", "vgg"]["detectable"] is None
+    assert rows["G1", "vgg"]["detectable"] is None
     assert rows["G3, large C", "vgg"]["verdict"] == "provisional: undecided"
     assert rows["G3, large C", "vgg"]["detectable"] > 50
 

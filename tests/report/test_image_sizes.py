@@ -56,6 +56,8 @@ def test_without_runs_nothing_is_said(judge):
         ([(50, 60, 63, 63, 62, 63.5)], "provisional: rejected"),
         ([(50, 55, 58, 60, 62, 63)], "provisional: still improving"),
         ([(50, 60, 64, 64, 64, 64)], "not rejected"),
+        # A lucky epoch does not hide that a run is still learning.
+        ([(50, 60, 63.5, 58, 61, 63)], "provisional: still improving"),
         # The better of two runs decides.
         ([(50, 55, 58, 60, 62, 62), (50, 60, 63, 63, 63, 63)], "rejected"),
         ([(50, 55, 58, 60, 62, 63), (50, 60, 62, 62, 62, 62)], "still improving"),
@@ -70,6 +72,27 @@ def test_verdicts(judge, runs, verdict):
     assert table_style(row) == {"rejected": "apart", "not rejected": "same"}.get(verdict.split(": ")[-1], "unknown")
     assert row["best_epoch_percent"] == pytest.approx(best)
     assert row["difference"] == pytest.approx(best - PAPER)
+
+
+def test_parts_of_the_images_say_nothing(tmp_path, repository):
+    change = ["data.train_samples=5000"]
+    part = load_experiment(repository / "configs" / "evidence" / "size-64-mobilenet-025.yaml", change)
+    run = planned_run(part, NETWORK)
+    write(tmp_path / "records" / "0.json", run_record(run, official_fingerprint(run.data), [0.5, 0.5]))
+    counts = CountCache(repository / "results" / "complexity.csv")
+    assert image_sizes(read_sources(tmp_path, [part], repository / "results" / "paper", counts, True)).rows == []
+
+
+def test_borrowed_runs_count_where_the_question_is_asked(tmp_path, experiment, repository):
+    other = experiment.model_copy(update={"name": "other"})
+    run = planned_run(other, NETWORK)
+    write(tmp_path / "records" / "0.json", run_record(run, official_fingerprint(run.data), [0.5, 0.64]))
+    own = planned_run(experiment, NETWORK, 1)
+    write(tmp_path / "records" / "1.json", run_record(own, official_fingerprint(run.data), [0.5, 0.5]))
+    counts = CountCache(repository / "results" / "complexity.csv")
+    sources = read_sources(tmp_path, [experiment, other], repository / "results" / "paper", counts, True)
+    rows = {row["experiment"]: row for row in image_sizes(sources).rows}
+    assert (rows[experiment.name]["runs"], rows[experiment.name]["verdict"]) == ("2 of 2", "not rejected")
 
 
 def test_the_gain_is_that_of_the_last_third(experiment):

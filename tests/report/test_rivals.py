@@ -35,10 +35,11 @@ def sources_of(tmp_path, repository, experiments, counts):
     def read(records, times):
         for number, record in enumerate(records):
             write(tmp_path / "records" / record.run.experiment / f"{number}.json", record)
-        if times:
+        for skeleton in sorted({name.partition("_")[0] for name in times}):
             networks = [
                 NetworkTimings(network=name, flops=1, peak_bytes=None, seconds=((seconds,),))
                 for name, seconds in times.items()
+                if name.startswith(skeleton)
             ]
             made = speed_record("vgg8", runtime="litert", input_shape=(32, 32, 3))
             write_speed_record(tmp_path, made.model_copy(update={"networks": tuple(networks)}))
@@ -134,8 +135,33 @@ def test_the_page_names_the_best_and_the_figure_shows_what_has_both(experiments,
     assert "LiteRT, the fastest first: MobileNet v1, Ghost module (1.00 ms); MobileNet v1, CompactNet-S" in text
     assert text.startswith("before\n")
     (panel,) = figure_rivals(sources).axes
-    assert "LiteRT" in panel.get_title()
+    assert panel.get_title() == "rivals-ic, MobileNet v1, LiteRT, 50 epochs"
     assert {text.get_text() for text in panel.texts} == {"CompactNet-S (C=4)", "Ghost module"}
+
+
+def test_skeletons_are_not_compared_with_one_another(experiments, sources_of):
+    records = [
+        run_record(experiments["rivals-ic"], network, 0, last, last)
+        for network, last in (("mobilenet_sum_c4", 0.6), ("mobilenet_ghost", 0.5), ("vgg_sum_c4", 0.8))
+    ]
+    sources = sources_of(records, {"mobilenet_sum_c4": 0.002, "mobilenet_ghost": 0.001, "vgg_sum_c4": 0.001})
+    said = summary(rivals(sources).rows)
+    assert said.count("Most accurate") == 2
+    assert "Most accurate: **MobileNet v1, CompactNet-S (C=4)**, 60.0 %" in said
+    assert "fastest first: MobileNet v1, Ghost module (1.00 ms); MobileNet v1, CompactNet-S (C=4) (2.00 ms)." in said
+    titles = [panel.get_title() for panel in figure_rivals(sources).axes]
+    assert titles == ["rivals-ic, MobileNet v1, LiteRT, 50 epochs", "rivals-ic, VGG-8, LiteRT, 50 epochs"]
+
+
+def test_a_title_may_be_worded_anew(experiments, sources_of):
+    experiment = experiments["rivals-ic"]
+    record = run_record(experiment, "mobilenet_ghost", 0, 0.5, 0.5)
+    training = record.run.training.model_copy(update={"epochs": 3})
+    network = record.run.network.model_copy(update={"title": "MobileNet v1, another wording"})
+    run = record.run.model_copy(update={"training": training, "network": network})
+    record = record.model_copy(update={"run": run, "protocol_hash": run.protocol_hash(record.fingerprint)})
+    rows = {row["network"]: row for row in rivals(sources_of([record], {})).rows}
+    assert rows["mobilenet_ghost"]["epochs"] == 3
 
 
 def test_without_runs_there_is_no_figure_and_the_page_says_so(sources_of):

@@ -473,3 +473,24 @@ def test_the_variants_in_the_note_of_table2_have_these_flops(network):
         ungrouped = flops["stage2_unit1_reduce"] + flops["stage2_unit1_expand_pointwise"]
         variants["with groups in the first unit too"] = counted.flops - ungrouped * 2 / 3
     assert {name: round(number / 1e6, 1) for name, number in variants.items()} == TRIED[network]
+
+
+def test_other_folds_to_train_on_are_another_budget(tables_of, load):
+    events = load("evidence/events")
+    record = run_record(events, "compact_mobilenet_sum_c8", fold="fold10", fingerprint="made up")
+    data = record.run.data.model_copy(update={"train_folds": None})
+    run = record.run.model_copy(update={"data": data})
+    record = record.model_copy(update={"run": run, "protocol_hash": run.protocol_hash(record.fingerprint)})
+    with (tables_of([record], [events]) / "reduced_budget.csv").open(newline="") as file:
+        (row,) = csv.DictReader(file)
+    assert row["changed_from_the_config"].startswith("data.train_folds")
+
+
+@pytest.mark.parametrize("table", ["table3", "table4"])
+def test_an_experiment_of_a_table_may_have_some_of_its_networks(tables_of, asc, ic, table):
+    whole = asc if table == "table3" else ic
+    networks = tuple(network for network in whole.networks if network.name == "xvgg8")
+    some = whole.model_copy(update={"networks": networks})
+    found = rows(tables_of([run_record(some, "xvgg8", last=0.7)], [some], [table]) / f"{table}.csv")
+    assert found["xvgg8"][f"{some.name}_accuracy"] == "70.00"
+    assert found["vgg8"][f"{some.name}_accuracy"] == ""

@@ -73,6 +73,10 @@ class Cifar10(Fold):
     def official_fingerprint(self):
         return "" if self.generated else fingerprint(OFFICIAL_MD5)
 
+    @property
+    def complete(self):
+        return not self.generated and self.official_counts() == (50_000, 10_000)
+
     def official_counts(self):
         return min(self.train_samples or 50_000, 50_000), min(self.test_samples or 10_000, 10_000)
 

@@ -77,6 +77,11 @@ class DataSection(StrictModel):
         """The beginning of the fingerprint that the data must have; empty where no data are official."""
         return ""
 
+    @property
+    def complete(self):
+        """Whether the section asks for every sample of a real data set."""
+        raise NotImplementedError
+
     def protocol(self):
         """Return what decides an outcome, as plain JSON data."""
         return self.model_dump(mode="json")
@@ -147,7 +152,6 @@ class AudioSection(DataSection):
 
     @property
     def complete(self):
-        """Whether the section asks for every clip of a real data set."""
         return not (self.generated or self.subset or self.skip_bad)
 
 

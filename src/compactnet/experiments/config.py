@@ -64,8 +64,20 @@ def load_shipped(folder):
 
     Args:
         folder: The repository's `configs`.
+
+    Raises:
+        InputError: a config is wrong, or two have the same name.
     """
-    return [load_experiment(path) for path in sorted(Path(folder).rglob("*.yaml"))]
+    found = {}
+    for path in sorted(Path(folder).rglob("*.yaml")):
+        experiment = load_experiment(path)
+        if experiment.name in found:
+            raise InputError(
+                f"{found[experiment.name][0]} and {path} both have the name {experiment.name!r}. Give one of them "
+                "another."
+            )
+        found[experiment.name] = path, experiment
+    return [experiment for _, experiment in found.values()]
 
 
 def _merge(content, override):

@@ -30,12 +30,19 @@ def fill_choosing(path, sources: Sources):
 
 
 def summary(rows):
-    """Return what rows of the table say, as a paragraph."""
+    """Return what rows of the table say of the networks on each skeleton, as a list."""
     measured = [row for row in rows if row.get("accuracy_percent") is not None]
     if not measured:
         return "No network of this experiment is trained yet."
-    budgets = sorted({(row["epochs"], row["runs"]) for row in measured})
-    said = ["Trained: " + "; ".join(f"{epochs} epochs, runs of a network: {runs}" for epochs, runs in budgets) + "."]
+    skeletons = dict.fromkeys(row["skeleton"] for row in measured)
+    lines = [_lines(skeleton, [row for row in measured if row["skeleton"] == skeleton]) for skeleton in skeletons]
+    return "\n".join(f"- {line}" for of_skeleton in lines for line in of_skeleton)
+
+
+def _lines(skeleton, measured):
+    """Return what was measured of the networks on a skeleton, which were trained for equal epochs."""
+    runs = sorted({row["runs"] for row in measured})
+    said = [f"{skeleton}, {measured[0]['epochs']} epochs, runs of a network: {', '.join(map(str, runs))}."]
     best = max(measured, key=lambda row: row["accuracy_percent"])
     said.append(f"Most accurate: **{best['model']}**, {best['accuracy_percent']:.1f} %.")
     apart = [row for row in measured if row.get("difference_low") is not None]
@@ -60,4 +67,4 @@ def summary(rows):
         if points:
             front = "; ".join(f"{name} ({points[name][0]:.2f} ms)" for name in pareto_front(points))
             said.append(f"Beaten by none in both accuracy and time with {title}, the fastest first: {front}.")
-    return "\n".join(f"- {line}" for line in said)
+    return said

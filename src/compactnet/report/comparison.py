@@ -58,8 +58,8 @@ class Difference:
     def detectable(self):
         """The smallest true difference that as many runs, spread as these are, find with the probability `POWER`, or
         None: the interval then excludes 0. With three runs a mean, Welch's test finds it a little less often."""
-        if not self.error:
-            return self.error
+        if self.error is None:
+            return None
         quantile = float(stats.t.ppf((1 + self.confidence) / 2, self.degrees))
         # The noncentral t distribution has no inverse in its shift; the root is between these for any degrees.
         shift = optimize.brentq(
@@ -115,7 +115,7 @@ def combination(terms, confidence=CONFIDENCE):
     variance = sum(squares)
     if variance == 0:
         # Equal runs, such as those of networks that predict one class, say nothing of how far others would be apart.
-        return Difference(0.0, 0.0, 0.0, 1.0, 0.0, None, confidence) if value == 0 else Difference(value)
+        return Difference(value)
     shares = [(square / variance) ** 2 / (of.runs - 1) for square, (_, of) in zip(squares, terms, strict=True)]
     return _student(value, math.sqrt(variance), 1 / sum(shares), confidence)
 

@@ -96,9 +96,7 @@ def published_terms(folder, counts, data, network):
         return None
     mflops = counts.get(network.name, network, ASC_INPUT).mflops
     # On the paper's scale, where its own networks are.
-    return _between_mobilenets(
-        folder, task, round(mflops if task == "asc" else published_mflops(task, mflops, network), 1)
-    )
+    return _between_mobilenets(folder, task, round(published_mflops(task, mflops, network), 1))
 
 
 def equal_flops_terms(folder, task, network):

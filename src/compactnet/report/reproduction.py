@@ -125,8 +125,8 @@ def _accuracies(sources):
             differ, tested = differ + found[0], tested + found[1]
     runs, cells = sum(has_runs.values()), len(has_runs)
     return (
-        f"Of {cells} accuracies of Tables III and IV, {runs} {'has' if runs == 1 else 'have'} runs by our configs. Of "
-        f"{tested} with an interval, {differ} {'differs' if differ == 1 else 'differ'} significantly from the paper's."
+        f"Of {cells} accuracies of Tables III and IV, {runs} {'has' if runs == 1 else 'have'} runs by our configs. "
+        f"Significantly different from the paper: {differ} of {tested} with an interval."
     )
 
 

@@ -13,29 +13,25 @@ CONTROLS = ("first", "learned_squeeze", "separable", "standard")
 
 
 def figure_rivals(sources):
-    """Return the figure, a panel for each experiment and runtime, or None without networks that have time and
+    """Return the figure, a panel for each experiment, skeleton and runtime, or None without networks that have time and
     accuracy."""
-    rows = rivals(sources).rows
-    names = {
-        experiment: [
-            runtime
-            for runtime in RUNTIMES
-            if any(_has_both(row, runtime) for row in rows if row["experiment"] == experiment)
-        ]
-        for experiment in dict.fromkeys(row["experiment"] for row in rows)
-    }
-    names = {experiment: runtimes for experiment, runtimes in names.items() if runtimes}
-    if not names:
+    found = {}
+    for row in rivals(sources).rows:
+        for runtime in RUNTIMES:
+            if _has_both(row, runtime):
+                found.setdefault((row["experiment"], row["skeleton"]), {}).setdefault(runtime, []).append(row)
+    if not found:
         return None
-    width = max(len(runtimes) for runtimes in names.values())
-    figure = new_figure(5.6 * width, 5.0 * len(names))
-    panels = figure.subplots(len(names), width, squeeze=False)
-    for (experiment, runtimes), line in zip(names.items(), panels, strict=True):
-        for panel, runtime in zip(line, runtimes, strict=False):
-            found = [row for row in rows if row["experiment"] == experiment and _has_both(row, runtime)]
-            _panel(panel, runtime, found)
-            panel.set_title(f"{experiment}, {RUNTIMES[runtime]}, {found[0]['epochs']} epochs", fontsize=9)
-        for panel in line[len(runtimes) :]:
+    width = max(len(by_runtime) for by_runtime in found.values())
+    figure = new_figure(5.6 * width, 5.0 * len(found))
+    panels = figure.subplots(len(found), width, squeeze=False)
+    for ((experiment, skeleton), by_runtime), line in zip(found.items(), panels, strict=True):
+        for panel, (runtime, rows) in zip(line, by_runtime.items(), strict=False):
+            _panel(panel, runtime, rows)
+            # The networks of a skeleton are compared after equal epochs.
+            title = f"{experiment}, {skeleton}, {RUNTIMES[runtime]}, {rows[0]['epochs']} epochs"
+            panel.set_title(title, fontsize=9)
+        for panel in line[len(by_runtime) :]:
             panel.set_axis_off()
     return figure
 

@@ -60,7 +60,12 @@ def accuracy_values(experiment, printed, network, sources):
         printed: The network's row in the paper's table.
         network: Its name.
         sources: The `Sources`.
+
+    Returns:
+        {column: value}, empty if the experiment does not have the network.
     """
+    if all(one.name != network for one in experiment.networks):
+        return {}
     records = sources.records_of(experiment.name, network)
     paper = published_accuracy(printed, experiment.data.paper_task)
     values = {
@@ -70,9 +75,7 @@ def accuracy_values(experiment, printed, network, sources):
     }
     if records:
         ours = accuracy(records)
-        # The standard deviation over folds is not comparable with the paper's over runs.
-        several_folds = len(experiment.data.folds()) > 1
-        apart = difference(replace(ours, std=None) if several_folds else ours, paper)
+        apart = difference(repeated(experiment, ours), paper)
         values |= {
             "accuracy": ours.mean,
             "accuracy_std": ours.std,
@@ -85,6 +88,12 @@ def accuracy_values(experiment, printed, network, sources):
             "records": records,
         }
     return {f"{experiment.name}_{name}": value for name, value in values.items()}
+
+
+def repeated(experiment, of):
+    """Return a `Sample` of an experiment's runs, without its standard deviation where these are of several folds:
+    they are no repetitions, and a difference then has no interval."""
+    return of if len(experiment.data.folds()) == 1 else replace(of, std=None)
 
 
 def _style(row, name):

@@ -243,8 +243,9 @@ def _found(claim, sources):
             planned = len(experiment.runs([more, less]))
             fewest, of_paper = min(map(len, records)), bool(experiment.table)
             complete = sum(map(len, records)) == planned and bool(of_paper or claim.contrast)
-            # Shorter runs, however many, never stand in for the paper's.
-            rank = of_paper and fewest > 1, fewest, of_paper
+            # Shorter runs, however many, never stand in for the paper's; the command names the experiment of the task.
+            enough = of_paper and fewest > 1
+            rank = enough, enough and experiment.name == claim.task, fewest, of_paper
             pairs.append(
                 (rank, Found(experiment.name, experiment.training.epochs, _difference(records), records, complete))
             )
@@ -260,7 +261,7 @@ def _difference(records):
 
 def _on_the_papers_data(data, task):
     """Say whether an experiment's data are those of a task of the paper, all of them, with one split."""
-    return data.paper_task == task and bool(data.official_fingerprint) and len(data.folds()) == 1
+    return data.paper_task == task and data.complete and bool(data.official_fingerprint) and len(data.folds()) == 1
 
 
 def _command(claim):

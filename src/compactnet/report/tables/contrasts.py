@@ -6,6 +6,7 @@ from compactnet.report.columns import Column, Table
 from compactnet.report.comparison import CONFIDENCE, POWER, combination, holm, sample
 from compactnet.report.published import published_terms
 from compactnet.report.sources import Sources
+from compactnet.report.tables.accuracy_columns import repeated
 from compactnet.report.tables.verdicts import (
     FEW_RUNS,
     PROVISIONAL,
@@ -124,7 +125,7 @@ def _difference(contrast, experiment, sources, epochs):
         return None
     return combination(
         [
-            (weight, sample([outcome(record, epochs) for record in records[name]]))
+            (weight, repeated(experiment, sample([outcome(record, epochs) for record in records[name]])))
             for name, weight in contrast.terms.items()
         ]
     )

@@ -37,7 +37,7 @@ def _percent(share):
 NOTES = (
     "The guidelines of the paper's Sec. V-D as hypotheses, tested on the paper's own accuracies (its means and "
     f"standard deviations, of {PAPER_RUNS} runs each by our reading) and on our runs. A row is a contrast of mean "
-    "accuracies in percentage points, averaged over the compact factors for which all runs exist, with its "
+    "accuracies in percentage points, averaged over the compact factors for which each network has two runs, with its "
     "confidence interval by Welch.",
     f"G1 is a test of equivalence: it is *supported* if the 90 % interval lies within {MARGIN:g} percentage points of "
     "zero, which is two one-sided tests at 5 %, and *contradicted* if the interval lies outside; runs of average and "

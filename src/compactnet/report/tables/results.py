@@ -1,12 +1,10 @@
 """One row for each network of each experiment on real data, for programs that read the results."""
 
-from dataclasses import replace
-
 from compactnet.measure.speed_records import PAPER_WORK, newest
 from compactnet.report.columns import Column, Table
 from compactnet.report.comparison import CONFIDENCE, accuracy, combination
 from compactnet.report.sources import Sources
-from compactnet.report.tables.accuracy_columns import samples_used
+from compactnet.report.tables.accuracy_columns import repeated, samples_used
 from compactnet.report.tables.speed_columns import BASELINES
 from compactnet.schema import hash_json
 
@@ -72,8 +70,7 @@ def _row(experiment, network, sources):
         row |= {"samples_per_s": 1 / timings.quartiles[1], "speed_record": speed}
     if records:
         ours = accuracy(records)
-        # Runs on several folds are no repetitions.
-        mean = combination([(1.0, ours if len(experiment.data.folds()) == 1 else replace(ours, std=None))])
+        mean = combination([(1.0, repeated(experiment, ours))])
         row |= {
             "accuracy_percent": ours.mean,
             "std": ours.std,

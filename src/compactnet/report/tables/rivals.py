@@ -4,11 +4,11 @@ from collections import Counter
 from types import MappingProxyType
 
 from compactnet.measure import CONVENTION
-from compactnet.measure.speed_records import describe_machine, newest
+from compactnet.measure.speed_records import newest
 from compactnet.report.columns import Column, Section, Table
 from compactnet.report.comparison import accuracy, difference
 from compactnet.report.sources import Sources
-from compactnet.report.tables.accuracy_columns import samples_used
+from compactnet.report.tables.accuracy_columns import repeated, samples_used
 from compactnet.report.tables.run_rows import runs_by_epochs
 
 EXPERIMENTS = ("rivals-ic", "rivals-sed")
@@ -49,7 +49,7 @@ COLUMNS = (
     *TIMES,
     *ACCURACY,
     Column("samples", "samples"),
-    Column("machine", "machine"),
+    Column("processor", "processor of the times"),
 )
 NOTE = (
     "Networks with the FLOPs of the first on each skeleton: narrower, where their convolution is dearer. Parameters, "
@@ -82,6 +82,7 @@ def _rows(experiment, sources):
         row = {
             "experiment": experiment.name,
             "network": network.name,
+            "skeleton": network.title.partition(", ")[0],
             "model": network.title,
             "parameters": count.params,
             "mflops": count.mflops,
@@ -91,25 +92,25 @@ def _rows(experiment, sources):
         of_skeleton = [trained[one.name] for one in experiment.networks if one.skeleton.kind == network.skeleton.kind]
         counts = Counter(epochs for found in of_skeleton for epochs in found)
         epochs = max(counts, key=lambda epochs: (counts[epochs], epochs), default=None)
-        yield row | _accuracy(*(trained[one].get(epochs, []) for one in (baseline.name, network.name)))
+        yield row | _accuracy(experiment, *(trained[one].get(epochs, []) for one in (baseline.name, network.name)))
 
 
 def _times(experiment, baseline, network, sources):
     shape = experiment.data.network_input_shape
     works = {runtime: {"kind": "inference", "runtime": runtime, "threads": 1, "batch_size": 1} for runtime in RUNTIMES}
     works["training"] = {"kind": "training", "runtime": "tensorflow"}
-    values = {}
+    values, processors = {}, set()
     for name, work in works.items():
         record = newest(sources.speed_records, baseline, device="cpu", input_shape=shape, **work)
         timings = record and record.timings(network)
         if timings:
             values[STEP if name == "training" else f"{name}_ms"] = 1e3 * timings.quartiles[1]
             values[f"{name}_record"] = record
-            values["machine"] = describe_machine(record)
-    return values
+            processors.add(record.environment.processor)
+    return values | ({"processor": "; ".join(sorted(processors))} if processors else {})
 
 
-def _accuracy(first, records):
+def _accuracy(experiment, first, records):
     """Return the values of a network from its records, and those of the first network of its skeleton."""
     if not records:
         return {}
@@ -123,6 +124,6 @@ def _accuracy(first, records):
         "records": records,
     }
     if first and first is not records:
-        apart = difference(ours, accuracy(first))
+        apart = difference(repeated(experiment, ours), accuracy(first))
         values |= {"difference": apart.value, "difference_low": apart.low, "difference_high": apart.high}
     return values

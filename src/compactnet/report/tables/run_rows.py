@@ -64,14 +64,12 @@ def minutes_per_run(records):
 
 
 def longest_runs(experiment, network, sources, usable=lambda record: True):
-    """Return the records of a network that follow a config, or else those of its longest other runs on all data.
+    """Return the records of a network that follow a config, or else those of its longest shorter runs on all data.
 
     The arguments are those of `runs_by_epochs`; the records have equal training, one for each seed and fold.
     """
     found = runs_by_epochs(experiment, network, sources, usable)
-    if not found:
-        return []
-    return found.get(experiment.training.epochs) or found[max(found)]
+    return found.get(max((epochs for epochs in found if epochs <= experiment.training.epochs), default=None), [])
 
 
 def runs_by_epochs(experiment, network, sources, usable=lambda record: True):
@@ -93,8 +91,8 @@ def runs_by_epochs(experiment, network, sources, usable=lambda record: True):
         whole = all(split.used == split.total for split in record.coverage.values())
         if not config or not whole or not usable(record):
             continue
-        same = (run.network, run.data) == (config.network, config.data)
-        if same and run.training == config.training.model_copy(update={"epochs": run.training.epochs}):
+        training = config.training.model_copy(update={"epochs": run.training.epochs})
+        if run.budget == config.model_copy(update={"training": training}).budget:
             shorter.setdefault(run.training.epochs, {})[run.key] = record
     found = {epochs: list(by_key.values()) for epochs, by_key in shorter.items()}
     members = [record for record in sources.records_of(experiment.name, network) if usable(record)]
@@ -121,8 +119,8 @@ def _shared(record, sources):
     budget = {name: value for name, value in run.budget.items() if name != "seed"}
     if run.key in sources.planned:
         (experiment,) = (one for one in sources.experiments if one.name == run.experiment)
-        folds = [fold.protocol() for fold in experiment.data.folds()]
-        of_fold = {name for name in folds[0] if any(fold[name] != run.data.protocol()[name] for fold in folds)}
+        first, *folds = [fold.protocol() for fold in experiment.data.folds()]
+        of_fold = {name for name in first if any(fold.get(name) != first[name] for fold in folds)}
         budget["data"] = {name: value for name, value in budget["data"].items() if name not in of_fold}
     shared = [run.execution.title, record.fingerprint, budget]
     return run.experiment, run.network.name, json.dumps(shared, sort_keys=True)

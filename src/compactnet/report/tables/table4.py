@@ -32,7 +32,7 @@ def table4(sources: Sources):
         specs = {network.name: network for network in experiment.networks}
         inputs[experiment.data.paper_task][experiment.data.network_input_shape] = specs
     wanted = [(ASC_INPUT, CATALOGUE), *(pair for by_shape in inputs.values() for pair in by_shape.items())]
-    sources.counts.prepare([(name, specs[name], shape) for shape, specs in wanted for name in names])
+    sources.counts.prepare([(name, specs[name], shape) for shape, specs in wanted for name in names if name in specs])
     rows = []
     for printed, name in zip(paper, names, strict=True):
         row = {"model": printed["model"], "network": name, "convention": CONVENTION}
@@ -43,6 +43,8 @@ def table4(sources: Sources):
             row[f"{task}_mflops_published_convention"] = scaled
             row[f"{task}_mflops_difference"] = scaled - paper_mflops
             for shape, specs in by_shape.items():
+                if name not in specs:
+                    continue
                 counted = sources.counts.get(name, specs[name], shape).mflops
                 row[f"{task}_mflops_counted_{format_shape(shape)}"] = counted
                 row[f"{task}_mflops_counted_{format_shape(shape)}_difference"] = counted - paper_mflops
