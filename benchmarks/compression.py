@@ -12,6 +12,11 @@ import sys
 import time
 from pathlib import Path
 
+from common import read_rows
+
+from compactnet.commands import exit_status
+from compactnet.processes import available_cores
+
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -30,12 +35,12 @@ def main():
     parser.add_argument("--test-samples", type=int)
     parser.add_argument("--generated", action="store_true", help="the images are generated ones")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--threads", type=int, default=len(available_cores()))
     parser.add_argument("--out", type=Path, default=Path(__file__).with_suffix(".jsonl"))
     parser.add_argument("--table", action="store_true", help="print the lines of --out as a table, train nothing")
     options = parser.parse_args()
     if options.table:
-        print("\n".join(_table([json.loads(line) for line in options.out.read_text().splitlines()])))
+        print("\n".join(_table(read_rows(options.out))))
         return 0
 
     from compactnet.processes import backend, job_environment
@@ -44,27 +49,19 @@ def main():
     import keras
 
     import compactnet
+    from compactnet import environment
 
     keras.utils.set_random_seed(options.seed)
     train, test = _images(options)
     model = keras.models.load_model(options.model) if options.model else _trained(options, train)
     if options.save:
         model.save(options.save)
-    record = {
-        "network": model.name,
-        "backend": backend(),
-        **{
-            name: value
-            for name, value in vars(options).items()
-            if name not in ("data", "model", "save", "out", "table")
-        },
-        "accuracy_before": _accuracy(model, test),
-    }
+    record = {"network": model.name, "backend": backend(), **_settings(options)}
+    record["accuracy_before"] = _accuracy(model, test)
     print(f"{model.name}: {record['accuracy_before']:.1%} on {len(test[1])} test images", flush=True)
     calibration = tuple(values[: options.calibration] for values in train)
     for name, warm_start in (("cold", False), ("warm", True)):
         keras.utils.set_random_seed(options.seed)
-        began = time.perf_counter()
         smaller, report = compactnet.compress(
             model,
             options.factor,
@@ -73,24 +70,31 @@ def main():
             warm_start=warm_start,
             calibration_data=calibration,
         )
-        seconds = time.perf_counter() - began
         accuracies = [_accuracy(smaller, test)]
-        print(f"{name} start, compressed in {seconds:.0f} s: {accuracies[0]:.1%}", flush=True)
+        print(f"{name} start: {accuracies[0]:.1%}", flush=True)
         for epoch in range(options.fine_tune):
             _fit(smaller, train, 1, options.rate if epoch == 0 else None)
             accuracies.append(_accuracy(smaller, test))
             print(f"  after epoch {epoch + 1} of fine-tuning: {accuracies[-1]:.1%}", flush=True)
         print(report.fine_tuned(smaller, *test))
-        record[name] = {"accuracies": accuracies, "seconds": seconds}
+        record[name] = {"accuracies": accuracies}
     record |= {
         "params": [report.params_before, report.params_after],
         "flops": [report.flops_before, report.flops_after],
         "milliseconds": [report.milliseconds_before, report.milliseconds_after],
         "replaced": [row.name for row in report.replaced],
+        "finished": environment.now(),
+        "environment": environment.describe().model_dump(mode="json"),
     }
     with options.out.open("a", encoding="utf-8") as lines:
         lines.write(json.dumps(record) + "\n")
     return 0
+
+
+def _settings(options):
+    """Return the options that decide a record; those of the training of VGG-8 say nothing of a given network."""
+    left_out = {"data", "model", "save", "out", "table", *(("width", "epochs") if options.model else ())}
+    return {name: value for name, value in vars(options).items() if name not in left_out}
 
 
 def _table(records):
@@ -106,7 +110,8 @@ def _table(records):
         parameters = " -> ".join(f"{count:,}" for count in record["params"])
         flops = " -> ".join(f"{count / 1e6:.1f}" for count in record["flops"])
         times = " -> ".join(f"{time:.2f}" for time in record["milliseconds"])
-        network = f"{record['network']}, width {record['width']:g}, C = {record['factor']}"
+        width = f", width {record['width']:g}" if "width" in record else ""
+        network = f"{record['network']}{width}, C = {record['factor']}"
         for name, title in (("cold", "new weights"), ("warm", "a warm start")):
             accuracies = " | ".join(f"{100 * accuracy:.1f}" for accuracy in record[name]["accuracies"])
             before = f"{100 * record['accuracy_before']:.1f}"
@@ -157,4 +162,4 @@ def _accuracy(model, test):
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(exit_status(main))

@@ -6,11 +6,14 @@ One thread, one sample at a time, all forms of a format and precision in turns; 
 """
 
 import argparse
-import json
 import os
 import sys
 import tempfile
 from pathlib import Path
+
+from common import kept_rows, read_rows, write_rows
+
+from compactnet.commands import exit_status, import_keras
 
 ROWS = Path(__file__).with_suffix(".jsonl")
 FORMATS = ("litert", "onnx", "openvino")
@@ -20,40 +23,49 @@ NAMES = {"litert": "LiteRT", "onnx": "ONNX Runtime", "openvino": "OpenVINO"}
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=Path("data"), help="folder of the data sets (default: data)")
-    parser.add_argument("--out", type=Path, default=ROWS, help="file of rows, one line of JSON each; replaced")
-    parser.add_argument("--only", nargs="+", metavar="NETWORK")
+    parser.add_argument("--out", type=Path, default=ROWS, help="file of rows, one line of JSON each")
+    parser.add_argument("--only", nargs="+", metavar="NETWORK", help="the rows of others in --out are kept")
     parser.add_argument("--images", type=int, default=2_000, help="test images, the first ones (default: 2000)")
     parser.add_argument("--rounds", type=int, default=50)
     parser.add_argument("--table", action="store_true", help="print the table of the rows in --out, time nothing")
     options = parser.parse_args()
     if options.table:
-        print("\n".join(_table([json.loads(line) for line in options.out.read_text().splitlines()])))
+        print("\n".join(_table(read_rows(options.out))))
         return 0
 
-    from compactnet.commands import run_command
-
-    return run_command(lambda: _write(options))
-
-
-def _write(options):
     from compactnet.processes import job_environment
 
     os.environ.update(job_environment("tensorflow", 1, "cpu"))
-    rows = list(_measure(options))
-    from compactnet.files import write_text
-
-    write_text(options.out, "".join(json.dumps(row) + "\n" for row in rows))
+    import_keras()
+    groups = _groups(kept_rows(options.out))
+    # Written after each file, so that nothing is lost if a later one fails.
+    for measured in _measure(options):
+        groups |= _groups(measured)
+        write_rows(options.out, [row for rows in groups.values() for row in rows])
     return 0
 
 
+def _groups(rows):
+    """Return {(network, format, precision): rows of what was timed in turns}."""
+    groups = {}
+    for row in rows:
+        groups.setdefault((row["network"], row["format"], row["precision"]), []).append(row)
+    return groups
+
+
 def _measure(options):
+    """Yield the rows of each format and precision of each network."""
     from compactnet.data import Cifar10
     from compactnet.deploy import calibration_samples
     from compactnet.deploy.converting import SUPPORTED
     from compactnet.deploy.folding import candidate_forms
+    from compactnet.errors import InputError
     from compactnet.networks import PRETRAINED, build
     from compactnet.processes import available_cores, processor
 
+    known = [name for name, _ in PRETRAINED]
+    if unknown := [name for name in options.only or () if name not in known]:
+        raise InputError(f"--only takes {', '.join(known)}. Received: {', '.join(unknown)}")
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, available_cores()[:1])
     dataset = Cifar10(source="cifar10").load(options.data)
@@ -66,10 +78,11 @@ def _measure(options):
         forms = candidate_forms(model)
         for format in FORMATS:
             for precision in SUPPORTED[format]:
-                for row in _forms(model, forms, format, precision, calibration, test, options.rounds):
-                    row = {"network": name, "format": format, "precision": precision, **row, "processor": processor()}
-                    print(row, flush=True)
-                    yield row
+                measured = _forms(model, forms, format, precision, calibration, test, options.rounds)
+                shared = {"network": name, "format": format, "precision": precision}
+                rows = [{**shared, **row, "processor": processor()} for row in measured]
+                print(*rows, sep="\n", flush=True)
+                yield rows
 
 
 def _forms(model, forms, format, precision, calibration, test, rounds):
@@ -107,10 +120,7 @@ def _table(rows):
         + " | no operation | kB | accuracy, % | same class, % |"
     )
     yield "|---|---|---|" + "--:|" * (len(forms) + 4)
-    groups = {}
-    for row in rows:
-        groups.setdefault((row["network"], row["format"], row["precision"]), []).append(row)
-    for (network, format, precision), group in groups.items():
+    for (network, format, precision), group in _groups(rows).items():
         best = min(group, key=lambda row: row["milliseconds"])
         if group[0]["form"] is None:
             times = [*[""] * len(forms), f"{best['milliseconds']:.3f}"]
@@ -126,4 +136,4 @@ def _table(rows):
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(exit_status(main))

@@ -1,21 +1,28 @@
 #!/usr/bin/env python3
 """Export every network of the catalogue, with drawn weights, to every format, and compare each file with the network.
 
-Rows that are already in --out are not made again. `--table` prints them as a table.
+Rows that are already in --out are made again only if they name other versions than those installed. `--table` prints
+them as a table.
 """
 
 import argparse
-import json
 import os
 import sys
 import tempfile
 from pathlib import Path
+
+from common import kept_rows, read_rows, write_rows
+
+from compactnet.commands import exit_status
 
 ROWS = Path(__file__).with_suffix(".jsonl")
 SUFFIXES = {"litert": ".tflite", "onnx": ".onnx", "openvino": ".xml", "saved_model": ""}
 FORMS = ("slices", "reduce")
 """Forms of the interchannel operation. The second is for OpenVINO, which cannot read slices before a convolution with
 strides."""
+
+CONVERTERS = ("ai-edge-litert", "tf2onnx", "onnx", "onnxruntime", "openvino")
+"""Distributions that make the files, besides TensorFlow and Keras."""
 
 NAMES = {"litert": "LiteRT", "onnx": "ONNX Runtime", "openvino": "OpenVINO", "saved_model": "SavedModel"}
 
@@ -30,17 +37,20 @@ def main():
 
         os.environ.update(job_environment("tensorflow", 1, "cpu"))
         _measure(options.out)
-    print("\n".join(_table([json.loads(line) for line in options.out.read_text().splitlines()])))
+    print("\n".join(_table(read_rows(options.out))))
     return 0
 
 
 def _measure(path):
+    from compactnet import environment
     from compactnet.deploy import fold
     from compactnet.networks import CATALOGUE, build
 
-    done = [json.loads(line)["network"] for line in path.read_text().splitlines()] if path.exists() else []
+    found = environment.describe(CONVERTERS).versions
+    versions = {name: found[name] for name in ("compactnet", "keras", "tensorflow", *CONVERTERS)}
+    rows = {row["network"]: row for row in kept_rows(path)}
     for name in CATALOGUE:
-        if name in done:
+        if name in rows and rows[name].get("versions", versions) == versions:
             continue
         # VGG-8 without padding needs 76 pixels.
         size = 80 if "vgg" in name else 48
@@ -49,9 +59,9 @@ def _measure(path):
         with tempfile.TemporaryDirectory() as folder:
             for format, suffix in SUFFIXES.items():
                 row[format] = _exported(model, Path(folder) / f"model{suffix}", format)
-        print(row, flush=True)
-        with path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(row) + "\n")
+        rows[name] = row | {"versions": versions, "finished": environment.now()}
+        print(rows[name], flush=True)
+        write_rows(path, rows.values())
 
 
 def _exported(model, path, format):
@@ -121,4 +131,4 @@ def _cell(made):
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(exit_status(main))

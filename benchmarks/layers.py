@@ -12,6 +12,8 @@ import os
 import sys
 import time
 
+from compactnet.commands import exit_status
+
 CHANNELS, SIZE, BATCH = 64, 32, 16
 
 
@@ -111,4 +113,4 @@ def _cost(model):
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(exit_status(main))

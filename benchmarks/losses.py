@@ -7,10 +7,13 @@ alone grows.
 
 import argparse
 import json
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
+
+from common import run_worker
+
+from compactnet.commands import exit_status
 
 WAYS = {
     "tensorflow keras": ("tensorflow", "keras"),
@@ -47,15 +50,8 @@ def _losses(network, way, weights, options):
     from compactnet.processes import job_environment
 
     arguments = [network, "--worker", way, str(weights), "--data", str(options.data), "--steps", str(options.steps)]
-    ended = subprocess.run(
-        [sys.executable, __file__, *arguments],
-        env=job_environment(WAYS[way][0], 2, "cpu", *WAYS[way][2:]),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-        check=True,
-    )
-    return json.loads(ended.stdout.splitlines()[-1])
+    environment = job_environment(WAYS[way][0], 2, "cpu", *WAYS[way][2:])
+    return run_worker([sys.executable, __file__, *arguments], environment)
 
 
 def _work(options, way, path):
@@ -91,4 +87,4 @@ def _work(options, way, path):
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(exit_status(main))

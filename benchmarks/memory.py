@@ -4,10 +4,13 @@
 import argparse
 import json
 import resource
-import subprocess
 import sys
 import time
 from pathlib import Path
+
+from common import comparable, read_rows, run_worker
+
+from compactnet.commands import exit_status
 
 WAYS = {
     "keras": {"implementation": "keras"},
@@ -16,7 +19,8 @@ WAYS = {
     "fast, recompute": {"implementation": "fast", "recompute": True},
 }
 RECORDS = Path(__file__).with_suffix(".jsonl")
-INPUT, BATCH, STEPS = (128, 512, 1), 32, 3
+INPUT, BATCH, STEPS, THREADS = (128, 512, 1), 32, 3, 2
+CONDITIONS = ("backend", "threads", "processor", "versions")
 
 
 def main():
@@ -28,7 +32,7 @@ def main():
     parser.add_argument("--table", action="store_true", help="print the table of the file and measure nothing")
     options = parser.parse_args()
     if options.table:
-        print(table(options.out.read_text(encoding="utf-8").splitlines()))
+        print(table(read_rows(options.out)))
         return 0
     if options.worker:
         return _work(options.networks[0], options.backend, WAYS[options.worker])
@@ -36,16 +40,9 @@ def main():
 
     for network in options.networks:
         for way in WAYS:
-            ended = subprocess.run(
-                [sys.executable, __file__, network, "--backend", options.backend, "--worker", way],
-                env=job_environment(options.backend, 2, "cpu"),
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                text=True,
-                check=True,
-            )
-            found = json.loads(ended.stdout.splitlines()[-1])
-            row = {"network": network, "backend": options.backend, "way": way, **found}
+            command = [sys.executable, __file__, network, "--backend", options.backend, "--worker", way]
+            found = run_worker(command, job_environment(options.backend, THREADS, "cpu"))
+            row = {"network": network, "backend": options.backend, "way": way, "threads": THREADS, **found}
             with options.out.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(row) + "\n")
             print(
@@ -56,13 +53,12 @@ def main():
     return 0
 
 
-def table(lines):
-    """Return the Markdown table of rows, one JSON text each: gigabytes, and seconds of a step."""
-    rows = {}
-    for row in map(json.loads, lines):
-        rows.setdefault(row["network"], {})[row["way"]] = f"{row['gigabytes']:.1f} GB, {row['seconds']:.1f} s"
+def table(rows):
+    """Return the Markdown table of rows: gigabytes, and seconds of a step."""
     text = ["| network | " + " | ".join(WAYS) + " |", "|---" + "|--:" * len(WAYS) + "|"]
-    text += [f"| {network} | " + " | ".join(found[way] for way in WAYS) + " |" for network, found in rows.items()]
+    for network, found in comparable(rows, WAYS, CONDITIONS).items():
+        cells = (f"{found[way]['gigabytes']:.1f} GB, {found[way]['seconds']:.1f} s" for way in WAYS)
+        text.append(f"| {network} | " + " | ".join(cells) + " |")
     return "\n".join(text)
 
 
@@ -70,13 +66,14 @@ def _work(network, backend, fields):
     import keras
     import numpy as np
 
+    from compactnet import environment
     from compactnet.experiments.trainers import compile_model
     from compactnet.networks import build
     from compactnet.schema import Execution, Training
 
     class Run:
         training = Training(epochs=1, batch_size=BATCH)
-        execution = Execution(backend=backend, threads=2, **fields)
+        execution = Execution(backend=backend, threads=THREADS, **fields)
 
         @staticmethod
         def build():
@@ -94,9 +91,8 @@ def _work(network, backend, fields):
             began = time.perf_counter()  # the first step traces or compiles
         losses.append(float(model.train_on_batch(samples, labels, return_dict=True)["loss"]))
     seconds = (time.perf_counter() - began) / (STEPS - 1)
-    # Each is the mean of the losses so far.
-    losses = np.diff(np.array(losses) * np.arange(1, STEPS + 1), prepend=0).tolist()
-    print(json.dumps({"gigabytes": _peak() - before, "seconds": seconds, "losses": losses}))
+    found = {"gigabytes": _peak() - before, "seconds": seconds, "losses": losses, "finished": environment.now()}
+    print(json.dumps({**found, **environment.describe().model_dump(mode="json", exclude={"backend", "device"})}))
     return 0
 
 
@@ -106,4 +102,4 @@ def _peak():
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(exit_status(main))

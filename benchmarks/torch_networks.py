@@ -4,6 +4,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from compactnet.errors import InputError
 from compactnet.networks.graph import flatten, nodes
 
 
@@ -59,14 +60,26 @@ def _separable(layer, shape):
     return nn.Sequential(depthwise, nn.Conv2d(shape[-1], layer.filters, 1, bias=layer.use_bias))
 
 
+_OPERATIONS = {
+    "sum": torch.sum,
+    "average": torch.mean,
+    "max": torch.amax,
+    "first": lambda groups, axis: groups.select(axis, 0),
+}
+
+
 class _Interchannel(nn.Module):
     def __init__(self, layer):
         super().__init__()
-        self.factor, self.operation = layer.compact_factor, layer.operation
+        if layer.operation not in _OPERATIONS:
+            known = ", ".join(_OPERATIONS)
+            raise InputError(f"The interchannel operation in PyTorch is one of {known}. Received: {layer.operation}")
+        self.reduce = _OPERATIONS[layer.operation]
+        strided = layer.grouping == "strided"
+        self.axis, self.extents = (1, (layer.compact_factor, -1)) if strided else (2, (-1, layer.compact_factor))
 
     def forward(self, features):
-        groups = features.unflatten(1, (-1, self.factor))
-        return groups.sum(2) if self.operation == "sum" else groups.amax(2)
+        return self.reduce(features.unflatten(1, self.extents), self.axis)
 
 
 class _Add(nn.Module):

@@ -6,13 +6,19 @@ way lives in a process of its own; they take turns, so that a change of the mach
 """
 
 import argparse
+import contextlib
 import importlib.metadata
 import json
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
+
+from common import comparable, failure, read_rows
+
+from compactnet.commands import exit_status
 
 WAYS = {
     "tensorflow keras": ("tensorflow", "keras"),
@@ -29,12 +35,13 @@ TABLE1 = [
 ]
 BATCH = 32
 RECORDS = Path(__file__).with_suffix(".jsonl")
+CONDITIONS = ("threads", "size", "processor", "vector_extensions")
 
 
 def main():
     options = _parse_options()
     if options.table:
-        print(table(options.out.read_text(encoding="utf-8").splitlines()))
+        print(table(read_rows(options.out)))
         return 0
     if options.worker:
         return _work(*WAYS[options.worker], options.networks[0], options.threads, options.size)
@@ -66,19 +73,18 @@ def _parse_options():
     return parser.parse_args()
 
 
-def table(lines):
-    """Return the Markdown table of rows, one JSON text each: milliseconds a step takes in an epoch, and two ratios."""
-    rows = {}
-    for row in map(json.loads, lines):
-        rows.setdefault(row["network"], {})[row["way"]] = row
+def table(rows):
+    """Return the Markdown table of rows: milliseconds a step takes in an epoch, and two ratios."""
+    networks = comparable(rows, WAYS, CONDITIONS)
     ours, theirs = ("tensorflow fast", "jax fast"), ("pytorch", "pytorch channels last")
     text = [
         "| network | Keras on TensorFlow | PyTorch | PyTorch, channels last | fast on TensorFlow | fast on JAX "
         "| over Keras | over PyTorch | epoch over steps |",
         "|---|--:|--:|--:|--:|--:|--:|--:|--:|",
     ]
-    for network in (name for name in TABLE1 if name in rows):
-        found = rows[network]
+    # Those of Table I first, in its order.
+    for network in sorted(networks, key=lambda name: TABLE1.index(name) if name in TABLE1 else len(TABLE1)):
+        found = networks[network]
         best = min((found[way] for way in ours), key=lambda row: row["epoch_ms"])
         figures = [
             *(f"{found[way]['epoch_ms']:.1f}" for way in ("tensorflow keras", *theirs, *ours)),
@@ -95,19 +101,21 @@ def _time(network, options):
     from compactnet.processes import job_environment, processor, vector_extensions
 
     workers = {}
-    try:
+    with contextlib.ExitStack() as ended:
         for way in options.ways:
+            log = ended.enter_context(tempfile.TemporaryFile("w+"))
             arguments = [network, "--worker", way, "--threads", str(options.threads), "--size", str(options.size)]
             workers[way] = subprocess.Popen(
                 [sys.executable, __file__, *arguments],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
+                stderr=log,
                 text=True,
                 env=job_environment(WAYS[way][0], options.threads, "cpu"),
             )
-            ready = _ask(workers[way], 6)["seconds"]  # one at a time, also while they get ready
-            workers[way].ready = ready
+            ended.callback(_stop, workers[way])
+            workers[way].log = log  # shown only if it fails
+            workers[way].ready = _ask(workers[way], 6)["seconds"]  # one at a time, also while they get ready
         batches = {
             way: max(8, round(options.seconds / (_ask(worker, 8)["seconds"] / 8))) for way, worker in workers.items()
         }
@@ -115,10 +123,6 @@ def _time(network, options):
         for _ in range(options.rounds):
             for way, worker in workers.items():
                 rounds[way].append(_ask(worker, batches[way]))
-    finally:
-        for worker in workers.values():
-            worker.kill()
-            worker.wait()
     for way, answers in rounds.items():
         yield {
             "network": network,
@@ -136,12 +140,23 @@ def _time(network, options):
         }
 
 
+def _stop(worker):
+    worker.kill()
+    with contextlib.suppress(BrokenPipeError):
+        worker.stdin.close()
+    worker.stdout.close()
+    worker.wait()
+
+
 def _ask(worker, batches):
-    worker.stdin.write(f"{batches}\n")
-    worker.stdin.flush()
+    with contextlib.suppress(BrokenPipeError):  # the worker has ended, and its log says why
+        worker.stdin.write(f"{batches}\n")
+        worker.stdin.flush()
     line = worker.stdout.readline()
     if not line:
-        raise SystemExit(f"a worker ended with status {worker.wait()}")
+        status = worker.wait()
+        worker.log.seek(0)
+        raise failure(status, worker.log.read())
     return json.loads(line)
 
 
@@ -282,4 +297,4 @@ def _bare_steps(model, batch, backend):
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(exit_status(main))

@@ -16,7 +16,17 @@ from compactnet.commands import add_results_option, run_command
 ROOT = Path(__file__).resolve().parent.parent
 PARTS = ("inference", "deployed", "training", "operation", "layers", "features", "sweep")
 IN_THIS_PROCESS = ("clip", "files")
-OF_AN_EXPERIMENT = ("inference", "training")
+OF_NETWORKS = ("inference", "training")
+USED_BY = {
+    "family": (*OF_NETWORKS, "deployed", "files"),
+    "runtime": (*OF_NETWORKS, "deployed", "files"),
+    "precision": ("deployed", "files"),
+    "only": ("deployed", "files"),
+    "loaded": ("inference",),
+    "rounds": ("inference", "deployed", "files", "operation", "features", "clip", "sweep"),
+}
+"""{option: parts that use it}"""
+
 TURNS = 5
 IMAGE_INPUT = (32, 32, 3)
 LAYER_NETWORKS = ("xvgg8", "compact_vgg_sum_c2", "compact_vgg_max_c2")
@@ -24,11 +34,11 @@ LAYER_NETWORKS = ("xvgg8", "compact_vgg_sum_c2", "compact_vgg_max_c2")
 
 def main():
     from compactnet.errors import InputError
-    from compactnet.measure.benchmark import DEVICES
+    from compactnet.measure.benchmark import DEVICES, pinned_core
     from compactnet.measure.conventions import ASC_INPUT, SED_INPUT
     from compactnet.measure.runtimes import RUNTIMES
     from compactnet.measure.speed_records import FAMILIES
-    from compactnet.processes import BACKENDS, available_cores, backend, processor
+    from compactnet.processes import available_cores, backend, processor
     from compactnet.schema import Workload
 
     parser = argparse.ArgumentParser(description=__doc__)
@@ -37,7 +47,7 @@ def main():
         nargs="+",
         choices=(*PARTS, *IN_THIS_PROCESS),
         help="what to time (default: all but clip and files, which time log-mel of one clip and the exported files of "
-        "one family in this process; with --config inference and training)",
+        "one family in this process; with --config or --device gpu inference and training)",
     )
     parser.add_argument("--family", nargs="+", choices=tuple(FAMILIES), help="default: all")
     parser.add_argument(
@@ -46,9 +56,7 @@ def main():
         help="time the networks of this experiment, with its input, instead of the families: those of a skeleton in "
         "turns, as multiples of the first of them",
     )
-    parser.add_argument(
-        "--runtime", nargs="+", choices=(*RUNTIMES, "openvino"), default=["tensorflow"], help="default: tensorflow"
-    )
+    parser.add_argument("--runtime", nargs="+", choices=(*RUNTIMES, "openvino"), help="default: tensorflow")
     parser.add_argument(
         "--precision",
         nargs="+",
@@ -61,24 +69,30 @@ def main():
     parser.add_argument(
         "--rounds",
         type=int,
-        default=30,
         help=f"timed calls of inference, in {TURNS} rounds, and of what the parts operation and features compare; "
         "training has numbers of its own (default: 30)",
     )
     add_results_option(parser, ROOT / "runs")
     options = parser.parse_args()
+    if options.rounds is not None and options.rounds < 3:
+        raise InputError(f"--rounds takes a number of at least 3. Received: {options.rounds}")
     if options.config:
         _check_goes_with_config(options)
-    options.part = options.part or (OF_AN_EXPERIMENT if options.config else PARTS)
+    if options.part:
+        _check_parts(options)  # before the defaults, which may be of no use to a part
+    given = options.part or ()
+    options.part = given or (OF_NETWORKS if options.config or options.device == "gpu" else PARTS)
     options.family = options.family or tuple(FAMILIES)
+    options.runtime = options.runtime or ["tensorflow"]
     options.precision = options.precision or ["float32", "int8"]
-    if options.rounds < 3:
-        raise InputError(f"--rounds takes a number of at least 3. Received: {options.rounds}")
+    options.rounds = options.rounds or 30
+    _check_timed(options, given)
+    exported = _exported(options)
     if "clip" in options.part:
         _clip(options.rounds)
         return
     if "files" in options.part:
-        _files(options)
+        _files(options, exported)
         return
     if {"operation", "layers"} & set(options.part) and backend() != "tensorflow":
         raise InputError("The parts operation and layers time TensorFlow. Unset KERAS_BACKEND, or choose other parts.")
@@ -86,23 +100,23 @@ def main():
     if options.loaded and len(cores) < 2:
         raise InputError("--loaded needs a second processor core, and this process may use one only.")
     print(f"{processor()}, {os.cpu_count()} cores")
+    core = pinned_core() if options.device == "cpu" else None
     loaded_core = cores[-1] if options.loaded else None
     if options.config:
-        _experiment(options, cores, loaded_core)
+        _experiment(options, core, len(cores), loaded_core)
         _write_report(options.results)
         return
     if "inference" in options.part:
-        core = None if options.device == "gpu" else cores[0]
         for runtime in options.runtime:
-            if runtime not in RUNTIMES:
+            if not _times("inference", runtime, options):
                 continue  # it runs exported files alone
             work = Workload(runtime=runtime, device=options.device, input_shape=ASC_INPUT, core=core)
             _networks(options, work, rounds=TURNS, calls=max(1, options.rounds // TURNS), loaded_core=loaded_core)
     if "deployed" in options.part:
-        _deployed(options)
+        _deployed(options, exported)
     if "training" in options.part:
         for runtime in options.runtime:
-            if runtime not in BACKENDS:
+            if not _times("training", runtime, options):
                 print(f"\n{runtime} does not train.")
                 continue
             shared = {"kind": "training", "runtime": runtime, "device": options.device, "batch_size": 32}
@@ -129,20 +143,93 @@ def _check_goes_with_config(options):
     from compactnet.errors import InputError
     from compactnet.measure.runtimes import RUNTIMES
 
-    other = [f"--part {part}" for part in options.part or () if part not in OF_AN_EXPERIMENT]
+    other = [f"--part {part}" for part in options.part or () if part not in OF_NETWORKS]
     other += [f"--{name}" for name in ("family", "only", "precision") if getattr(options, name)]
-    other += [f"--runtime {runtime}" for runtime in options.runtime if runtime not in RUNTIMES]
+    other += [f"--runtime {runtime}" for runtime in options.runtime or () if runtime not in RUNTIMES]
     if other:
         raise InputError(
-            f"--config times the networks of an experiment, with --part {' or '.join(OF_AN_EXPERIMENT)}, and does not "
+            f"--config times the networks of an experiment, with --part {' or '.join(OF_NETWORKS)}, and does not "
             f"go with {', '.join(other)}. Leave one of the two out."
         )
 
 
-def _experiment(options, cores, loaded_core):
+def _check_parts(options):
+    """Refuse a part that would be left out, and an option that no part uses."""
+    from compactnet.errors import InputError
+
+    chosen = set(options.part)
+    asked = f"--part {' '.join(options.part)}"
+    if len(chosen) > 1 and (alone := chosen.intersection(IN_THIS_PROCESS)):
+        raise InputError(f"--part {min(alone)} stands alone. Received: {asked}. Leave the others out.")
+    for name, parts in USED_BY.items():
+        if getattr(options, name) and not chosen.intersection(parts):
+            raise InputError(f"--{name} goes with --part {' or '.join(parts)}. Received: {asked}. Leave --{name} out.")
+    if options.device == "gpu" and not chosen <= set(OF_NETWORKS):
+        raise InputError(
+            f"--device gpu goes with --part {' and '.join(OF_NETWORKS)}. Received: {asked}. Leave the others out."
+        )
+
+
+def _check_timed(options, given):
+    """Refuse one of the `given` parts, and a runtime, for which nothing would be timed."""
+    from compactnet.deploy.converting import SUPPORTED
+    from compactnet.deploy.timing import FORMATS
+    from compactnet.errors import InputError
+    from compactnet.measure.runtimes import RUNTIMES
+    from compactnet.processes import BACKENDS
+
+    parts = [part for part in options.part if part in USED_BY["runtime"]]
+    timed = [(part, runtime) for part in parts for runtime in options.runtime if _times(part, runtime, options)]
+    idle = [f"--part {part}" for part in parts if part in given and part not in [part for part, _ in timed]]
+    if parts:
+        idle += [f"--runtime {name}" for name in options.runtime if name not in [runtime for _, runtime in timed]]
+    if idle:
+        files = ", ".join(f"{runtime} ({', '.join(SUPPORTED[format])})" for runtime, format in FORMATS.items())
+        raise InputError(
+            f"Nothing would be timed for {', '.join(idle)}. Leave it out, or choose another runtime or precision: "
+            f"inference runs on {', '.join(RUNTIMES)}; training, and all on a GPU, on {', '.join(BACKENDS)}; exported "
+            f"files on {files}."
+        )
+
+
+def _times(part, runtime, options):
+    """Say whether a part that uses `--runtime` times something on this one."""
+    from compactnet.measure.runtimes import RUNTIMES
+    from compactnet.processes import BACKENDS
+
+    if part in ("deployed", "files"):
+        return bool(_precisions(runtime, options))
+    return runtime in (BACKENDS if part == "training" or options.device == "gpu" else RUNTIMES)
+
+
+def _precisions(runtime, options):
+    """Return those of `--precision` in which a runtime runs exported files."""
+    from compactnet.deploy.converting import SUPPORTED
+    from compactnet.deploy.timing import FORMATS
+
+    return [precision for precision in options.precision if precision in SUPPORTED.get(FORMATS.get(runtime), ())]
+
+
+def _exported(options):
+    """Return {baseline: other networks} of the part deployed, without families of which `--only` names none."""
+    from compactnet.errors import InputError
+    from compactnet.measure.speed_records import FAMILIES
+
+    families = {baseline: FAMILIES[baseline] for baseline in options.family}
+    known = [name for names in families.values() for name in names]
+    only = options.only or known
+    if unknown := [name for name in only if name not in known]:
+        raise InputError(
+            f"--only takes networks of the chosen families besides their baselines: {', '.join(known)}. Received: "
+            f"{', '.join(unknown)}"
+        )
+    kept = {baseline: [name for name in names if name in only] for baseline, names in families.items()}
+    return {baseline: names for baseline, names in kept.items() if names}
+
+
+def _experiment(options, core, threads, loaded_core):
     """Time the networks of the experiment of `--config`."""
     from compactnet.experiments.config import load_experiment
-    from compactnet.processes import BACKENDS
     from compactnet.schema import Workload
 
     experiment = load_experiment(options.config)
@@ -151,57 +238,59 @@ def _experiment(options, cores, loaded_core):
         families.setdefault(network.skeleton.kind, {})[network.name] = network
     shape = experiment.data.network_input_shape
     for runtime in options.runtime:
-        if "inference" in options.part:
-            core = None if options.device == "gpu" else cores[0]
+        if "inference" in options.part and _times("inference", runtime, options):
             work = Workload(runtime=runtime, device=options.device, input_shape=shape, core=core)
             _announce(options, work)
             for specs in families.values():
                 calls = max(1, options.rounds // TURNS)
                 _family(options, specs, work, rounds=TURNS, calls=calls, loaded_core=loaded_core)
-        if "training" in options.part and runtime in BACKENDS:
+        if "training" in options.part and _times("training", runtime, options):
             work = Workload(
                 kind="training",
                 runtime=runtime,
                 device=options.device,
                 input_shape=shape,
                 batch_size=experiment.training.batch_size,
-                threads=len(cores),
+                threads=threads,
             )
             _announce(options, work)
             for specs in families.values():
                 _family(options, specs, work, rounds=3, calls=5)
 
 
-def _deployed(options):
+def _deployed(options, networks):
     """Time exported files, each family in a process of its own that has one thread of one core."""
-    from compactnet.deploy.converting import SUPPORTED
-    from compactnet.deploy.timing import FORMATS
-    from compactnet.errors import InputError
     from compactnet.processes import job_environment
 
     for runtime in options.runtime:
-        for precision in options.precision:
-            if runtime not in FORMATS or precision not in SUPPORTED[FORMATS[runtime]]:
-                continue
-            for family in options.family:
-                command = [sys.executable, __file__, "--part", "files", "--results", str(options.results)]
-                command += ["--runtime", runtime, "--precision", precision, "--family", family]
-                command += ["--rounds", str(options.rounds), *(["--only", *options.only] if options.only else [])]
-                if subprocess.run(command, env=job_environment("tensorflow", 1, "cpu")).returncode:
-                    raise InputError(f"The {precision} files of the family {family} were not timed on {runtime}.")
+        for precision in _precisions(runtime, options):
+            for family, names in networks.items():
+                arguments = ["--runtime", runtime, "--precision", precision, "--family", family, "--only", *names]
+                arguments += ["--rounds", str(options.rounds), "--results", str(options.results)]
+                title = f"Timing {precision} files of the family {family} on {runtime}"
+                _run_part("files", arguments, job_environment("tensorflow", 1, "cpu"), title)
 
 
-def _files(options):
+def _run_part(part, arguments, environment, title):
+    """Run a part of this script in a process of its own, which says itself what goes wrong."""
+    from compactnet.errors import InputError, ResourceError
+
+    command = [sys.executable, __file__, "--part", part, *arguments]
+    status = subprocess.run(command, env=environment, check=False).returncode
+    if status:
+        raise (InputError if status == 2 else ResourceError)(f"{title} failed, status {status}.")
+
+
+def _files(options, networks):
     """Time the exported files of one family, precision and runtime in this process."""
     from compactnet.deploy.timing import time_deployed
     from compactnet.errors import InputError
+    from compactnet.measure.benchmark import pinned_core
     from compactnet.measure.conventions import ASC_INPUT
-    from compactnet.measure.speed_records import FAMILIES
-    from compactnet.processes import available_cores
     from compactnet.schema import Workload
 
-    core = available_cores()[0]
-    if hasattr(os, "sched_setaffinity"):
+    core = pinned_core()
+    if core is not None:
         os.sched_setaffinity(0, {core})
     if max(len(options.runtime), len(options.precision), len(options.family)) > 1:
         raise InputError(
@@ -209,8 +298,7 @@ def _files(options):
         )
     (runtime,), (precision,), (baseline,) = options.runtime, options.precision, options.family
     work = Workload(runtime=runtime, input_shape=ASC_INPUT, core=core, deployed=True, precision=precision)
-    names = [name for name in FAMILIES[baseline] if not options.only or name in options.only]
-    specs = _specs([baseline, *names], ASC_INPUT)
+    specs = _specs([baseline, *networks[baseline]], ASC_INPUT)
     _announce(options, work)
     _record(options, time_deployed(specs, work, TURNS, max(1, options.rounds // TURNS)))
 
@@ -336,8 +424,7 @@ def _features(rounds):
         ("without", {}),
     ):
         print(f"  {title}, for all candidates:", flush=True)
-        command = [sys.executable, __file__, "--part", "clip", "--rounds", str(rounds)]
-        subprocess.run(command, env={**os.environ, **settings}, check=True)
+        _run_part("clip", ["--rounds", str(rounds)], {**os.environ, **settings}, "Timing log-mel")
     print("\nFeature store, clips per second once the processes run:", flush=True)
     with _noise_clip() as path:
         seconds = {1: [], 2: []}
@@ -379,6 +466,7 @@ def _fill(path, count, processes):
 def _sweep(count):
     """Print the overhead of a job beyond its run and importing Keras: start, planning, locks, records, end."""
     from compactnet.data.synthetic import generate_cifar10
+    from compactnet.errors import ResourceError
     from compactnet.experiments.config import load_experiment
     from compactnet.experiments.launcher import launch
     from compactnet.experiments.records import read_records
@@ -403,7 +491,10 @@ def _sweep(count):
             importing.append(time.perf_counter() - began)
         began = time.perf_counter()
         with open(os.devnull, "w") as nowhere:
-            launch(jobs, nowhere)
+            result = launch(jobs, nowhere)
+        if result.failed:
+            title, reason = result.failed[0]
+            raise ResourceError(f"{len(result.failed)} of {count} short runs failed, first {title}: {reason}")
         whole = (time.perf_counter() - began) / count
         run = statistics.mean(record.duration_seconds for record in read_records(Path(folder) / "records"))
     keras_seconds = statistics.median(importing)

@@ -18,6 +18,14 @@ from compactnet.schema import Environment
 PACKAGES = ("keras", "numpy", "scipy", "librosa", "soxr")
 
 
+def use_standard_settings():
+    """Undo what a user's keras.json or Keras' debugging variables set: neither may change a result."""
+    keras.config.set_floatx("float32")
+    keras.config.set_image_data_format("channels_last")
+    keras.config.set_max_epochs(None)
+    keras.config.set_max_steps_per_epoch(None)
+
+
 def describe(packages=()):
     """Return the `Environment` of this process.
 

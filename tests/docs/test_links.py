@@ -39,9 +39,9 @@ def test_named_paths_exist(page):
 
 
 def test_the_api_reference_has_every_public_name():
-    from compactnet import data, layers, measure, networks
+    from compactnet import data, deploy, layers, measure, networks
 
-    for module in (data, layers, measure, networks):
+    for module in (data, deploy, layers, measure, networks):
         name = module.__name__.rpartition(".")[2]
         listed = re.findall(r"^::: .*\.(\w+)$", (ROOT / "docs" / "api" / f"{name}.md").read_text(), re.MULTILINE)
         assert set(module.__all__) <= set(listed), name

@@ -45,7 +45,8 @@ def started(monkeypatch):
         processes.append(popen(*arguments, **options))
         return processes[-1]
 
-    monkeypatch.setattr(module, "subprocess", types.SimpleNamespace(Popen=start, PIPE=subprocess.PIPE))
+    pipes = {"PIPE": subprocess.PIPE, "DEVNULL": subprocess.DEVNULL}
+    monkeypatch.setattr(module, "subprocess", types.SimpleNamespace(Popen=start, **pipes))
     return processes
 
 
@@ -189,13 +190,37 @@ def test_a_speedup_is_a_ratio_round_by_round_so_that_drift_cancels():
         (ONE, {}, {"calls": 1.5}, "`calls`.*calls=1.5"),
         (ONE, {"core": 4096}, {}, "`core` must be None or one of.*4096"),
         (ONE, {}, {"loaded_core": 4096}, "`loaded_core` must be None or one of.*4096"),
+        (ONE, {"deployed": True}, {}, "Received: deployed=True.*compactnet.deploy.timing.time_deployed"),
     ],
 )
-def test_wrong_arguments_are_refused_in_one_line(specs, work, arguments, reason, started):
+def test_wrong_arguments_are_refused_in_one_line(specs, work, arguments, reason, started, monkeypatch):
+    monkeypatch.setattr(os, "sched_setaffinity", print, raising=False)
     with pytest.raises(InputError, match=reason) as refusal:
         benchmark(specs, Workload(**work), **arguments)
     assert len(refusal.value.lines) == 1
     assert started == []
+
+
+def test_a_system_that_cannot_pin_a_process_needs_no_core(monkeypatch, started):
+    monkeypatch.setattr(os, "sched_setaffinity", print, raising=False)
+    assert module.pinned_core() == CORES[0]
+    monkeypatch.delattr(os, "sched_setaffinity")
+    assert module.pinned_core() is None
+    for work, arguments in ((Workload(core=CORES[0]), {}), (Workload(), {"loaded_core": CORES[0]})):
+        with pytest.raises(InputError, match=r"`(loaded_)?core` must be None: this system pins no process"):
+            benchmark(ONE, work, **arguments)
+    assert started == []
+
+
+@pytest.mark.skipif(not CAN_PIN, reason="this system pins no process to a core")
+def test_a_core_that_is_not_kept_busy_is_reported(fake_python, started, capfd):
+    fake_python("echo traceback >&2; exit 3")
+    with (
+        pytest.raises(ResourceError, match=f"keeps core {CORES[0]} busy ended early, with status 3"),
+        module._busy(CORES[0]),
+    ):
+        started[0].wait()
+    assert capfd.readouterr().err == ""
 
 
 # The worker, in this process

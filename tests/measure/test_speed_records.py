@@ -8,6 +8,7 @@ import pytest
 from compactnet.errors import InputError
 from compactnet.measure.speed_records import FAMILIES, PAPER_WORK, newest, read_speed_records, write_speed_record
 from compactnet.networks import CATALOGUE
+from compactnet.schema import SpeedRecord
 from tests.report.factories import speed_record
 
 
@@ -26,6 +27,27 @@ def test_the_same_work_on_the_same_machine_has_one_record(tmp_path):
     records = read_speed_records(tmp_path)
     assert len(records) == 3
     assert "2020-01-02" in [record.finished for record in records]
+
+
+def test_a_part_of_a_family_neither_replaces_the_whole_nor_takes_its_place(tmp_path):
+    whole = speed_record("vgg8")
+    part = whole.model_copy(update={"networks": whole.networks[:2], "finished": "2020-01-03"})
+    for record in (whole, part):
+        write_speed_record(tmp_path, record)
+    records = read_speed_records(tmp_path)
+    assert records == [whole, part]
+    work = {"runtime": "tensorflow", "device": "cpu", **PAPER_WORK}
+    assert newest(records, "vgg8", **work) == whole
+    # More networks than those of the family do not count.
+    more = part.networks[1].model_copy(update={"network": "another"})
+    larger = whole.model_copy(update={"networks": (*whole.networks, more), "finished": "2019-01-01"})
+    assert newest([larger, *records], "vgg8", **work) == whole
+
+
+def test_a_benchmark_that_is_repeated_replaces_the_committed_record(tmp_path, repository):
+    for path in sorted((repository / "results" / "records" / "speed").glob("*.json"))[::10]:
+        record = SpeedRecord.model_validate_json(path.read_text())
+        assert write_speed_record(tmp_path, record).name == path.name
 
 
 @pytest.mark.parametrize(

@@ -23,12 +23,22 @@ from compactnet.schema import NetworkTimings, SpeedRecord, Workload
 DEVICES = ("cpu", "gpu")
 
 
+def pinned_core():
+    """Return the core to pin a process to, or None where the system cannot do that, such as on macOS."""
+    return available_cores()[0] if _can_pin() else None
+
+
+def _can_pin():
+    return hasattr(os, "sched_setaffinity")
+
+
 def benchmark(specs, work=None, rounds=5, calls=6, keep_alive=True, loaded_core=None, stream=None):
     """Time networks in turn.
 
     Args:
         specs: {name: `NetworkSpec`}.
-        work: A `Workload`; left out, TensorFlow's inference of one sample of 128x512x1 on one thread.
+        work: A `Workload` without `deployed`, see `compactnet.deploy.timing.time_deployed`; left out, TensorFlow's
+            inference of one sample of 128x512x1 on one thread.
         rounds: Turns of each network; the order rotates by one from round to round.
         calls: Timed calls per turn.
         keep_alive: Whether the processes wait for their next turn. False starts them again for each turn, for work that
@@ -42,7 +52,7 @@ def benchmark(specs, work=None, rounds=5, calls=6, keep_alive=True, loaded_core=
     Raises:
         InputError: no networks, a number out of range, a runtime or core that this machine lacks, or a network that
             cannot be built or run so.
-        ResourceError: a process ended early, for example because memory ran out.
+        ResourceError: a process ended early, for example because memory ran out, or no core was kept busy.
     """
     work = work or Workload()
     check_integer("rounds", rounds)
@@ -84,7 +94,14 @@ def benchmark(specs, work=None, rounds=5, calls=6, keep_alive=True, loaded_core=
 
 
 def _check_available(work, loaded_core):
+    if work.deployed:
+        raise InputError(
+            "`benchmark` times networks as they were built. Received: deployed=True. Time exported files with "
+            "compactnet.deploy.timing.time_deployed."
+        )
     for name, core in (("core", work.core), ("loaded_core", loaded_core)):
+        if core is not None and not _can_pin():
+            raise InputError(f"`{name}` must be None: this system pins no process to a core. Received: {name}={core!r}")
         if core is not None and core not in available_cores():
             raise InputError(f"`{name}` must be None or one of {available_cores()}. Received: {name}={core!r}")
     if missing := missing_modules(work.runtime):
@@ -113,10 +130,13 @@ def _bar(total, work, stream):
 def _busy(core):
     """Keep a core busy with matrix products."""
     program = "import numpy as np\na = np.ones((512, 512), np.float32)\nwhile True: a @ a"
-    process = subprocess.Popen([sys.executable, "-c", program], env=_environment(Workload()))
+    # After Ctrl-C it would print a traceback of its own.
+    process = subprocess.Popen([sys.executable, "-c", program], env=_environment(Workload()), stderr=subprocess.DEVNULL)
     try:
         os.sched_setaffinity(process.pid, {core})
         yield
+        if (status := process.poll()) is not None:
+            raise ResourceError(f"The process that keeps core {core} busy ended early, with status {status}.")
     finally:
         process.kill()
         process.wait()

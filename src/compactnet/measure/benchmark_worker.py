@@ -37,6 +37,7 @@ def main():
 
     job = pickle.load(source)
     work = job["work"]
+    environment.use_standard_settings()
     try:
         described = environment.describe(PACKAGES.get(work.runtime, ()))
         device = accelerator(described.backend) if work.device == "gpu" else None

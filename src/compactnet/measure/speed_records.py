@@ -43,7 +43,7 @@ DISTRIBUTIONS = MappingProxyType({"litert": "ai-edge-litert"})
 
 
 def write_speed_record(folder, record: SpeedRecord):
-    """Write a record; it replaces one of the same work on the same machine.
+    """Write a record; it replaces one of the same networks and the same work on the same machine.
 
     Args:
         folder: Results folder; the record goes to `records/speed` below it.
@@ -53,7 +53,9 @@ def write_speed_record(folder, record: SpeedRecord):
         The record's path.
     """
     work = record.work
-    key = [work.model_dump(mode="json"), record.loaded_core, record.environment.processor, record.accelerator]
+    networks = sorted(timings.network for timings in record.networks)
+    machine = [record.environment.processor, record.accelerator]
+    key = [work.model_dump(mode="json"), record.loaded_core, *machine, networks]
     state = "" if record.loaded_core is None else "loaded"
     deployed = f"deployed-{work.precision}" if work.deployed else ""
     where = [work.runtime, work.device, deployed, state]
@@ -76,7 +78,7 @@ def read_speed_records(folder):
 
 
 def newest(records, baseline, deployed=False, precision="float32", **work):
-    """Return the newest record on an idle machine of a baseline's networks, or None.
+    """Return the newest record on an idle machine of a baseline with most of its family, or None.
 
     Args:
         records: What `read_speed_records` returns.
@@ -93,7 +95,13 @@ def newest(records, baseline, deployed=False, precision="float32", **work):
         and record.networks[0].network == baseline
         and all(getattr(record.work, name) == value for name, value in work.items())
     ]
-    return found[-1] if found else None
+
+    def rank(record):
+        # A benchmark of a part of a family does not take the place of one of the whole.
+        names = {timings.network for timings in record.networks}
+        return len(names.intersection(FAMILIES.get(baseline, names))), record.finished
+
+    return max(found, key=rank, default=None)
 
 
 def describe_machine(record):
