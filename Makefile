@@ -17,9 +17,14 @@ EVIDENCE = $(if $(RESULTS),$(RESULTS),results)
 
 RUN = $(VENV)/bin/python
 INSTALL = $(RUN) -m pip install --quiet --disable-pip-version-check
+# The packages that setup.cfg lists under a name: `install_requires`, or that of an extra.
+LISTED = $(shell sed -n '/^$(1) =/,/^[^ ]/s/^ *\(.*>=.*\)/"\1"/p' setup.cfg)
 # On another backend TensorFlow, a declared dependency, is left out.
-OTHERS = $(shell sed -n '/^install_requires/,/^$$/s/^ *\(.*>=.*\)/"\1"/p' setup.cfg | grep -v tensorflow)
+OTHERS = $(filter-out "tensorflow%,$(call LISTED,install_requires))
+BACKENDS = tensorflow jax torch
 INSTALLED = $(or $(KERAS_BACKEND),tensorflow)
+# pip would install a package of any name.
+CHECKED = $(if $(filter-out $(BACKENDS),$(INSTALLED)),$(error KERAS_BACKEND=$(KERAS_BACKEND) is unknown. Use one of $(BACKENDS), or unset it))
 # With an NVIDIA driver, TensorFlow and JAX come with the libraries of CUDA.
 GPU = $(shell command -v nvidia-smi || true)
 JAX = $(if $(GPU),'jax[cuda12]',jax)
@@ -29,26 +34,30 @@ export TF_CPP_MIN_LOG_LEVEL ?= 3
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
+# One target after the other, as named, also with `make -j`: the report shows the figures that were made before it.
+.NOTPARALLEL:
 .PHONY: help jax plan data-asc data-sed data-ic reproduce-asc reproduce-sed reproduce-ic reproduce-sample score tables complexity figures report benchmark docs test test-slow test-backends lint clean
 
 help: ## print the targets
 	@echo "make TARGET [PYTHON=python3] [VENV=.venv] [DATA=data] [RESULTS=folder] [WORKERS=n] [LAUNCHER=local|slurm] [ARGS=...]"
 	@echo
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 22
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-20s%s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 	@echo
 	@echo 'ARGS goes to the training script, for example'
 	@echo '  make reproduce-ic ARGS="--only compact_vgg_max_c2 --seeds 1 --set training.epochs=3"'
 
 # The version check comes first, because an old Python fails later with a message nobody understands.
 $(VENV)/installed: setup.cfg pyproject.toml
+	$(CHECKED)
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; (3, 11) <= v < (3, 14) or sys.exit("error: Python 3.11, 3.12 or 3.13 is needed, this is %d.%d. Name one with PYTHON=python3.12" % v)'
 	$(PYTHON) -m venv $(VENV)
 	$(if $(filter tensorflow,$(INSTALLED)),,$(INSTALL) $(BACKEND) $(OTHERS))
 	$(INSTALL) $(if $(filter tensorflow,$(INSTALLED)),$(if $(GPU),'tensorflow[and-cuda]'),--no-deps) --editable .
 	@touch $@
 
+# The package is installed already; with `.[development]`, pip would also install TensorFlow on every backend.
 $(VENV)/installed-development: $(VENV)/installed
-	$(INSTALL) --editable '.[development]'
+	$(INSTALL) $(call LISTED,development)
 	@touch $@
 
 data-asc: $(VENV)/installed ## download, verify and unpack TAU Urban Acoustic Scenes 2019 (35 GB)
@@ -105,7 +114,7 @@ jax: $(VENV)/installed ## install JAX beside TensorFlow: some networks train twi
 	$(INSTALL) --editable '.[jax]'
 
 $(VENV)/installed-docs: $(VENV)/installed
-	$(INSTALL) --editable '.[docs]'
+	$(INSTALL) $(call LISTED,docs)
 	@touch $@
 
 docs: $(VENV)/installed-docs ## build the documentation in build/site; a warning is an error
@@ -126,7 +135,7 @@ test-backends: export XLA_FLAGS = --xla_backend_optimization_level=0 --xla_llvm_
 test-backends: $(VENV)/installed-development ## run tests of layers, trainers and networks on JAX and PyTorch, where installed
 	@for run in "jax tests/layers/test_every_layer.py tests/layers/test_compact_conv2d.py tests/layers/test_interchannel_pooling.py tests/layers/test_squeezing_layers.py tests/fast tests/experiments/test_trainers.py tests/experiments/test_evaluation.py" "torch tests/experiments/test_evaluation.py tests/layers tests/networks/test_build.py tests/networks/test_convolutions.py tests/networks/test_graph.py tests/networks/test_complexity.py"; do \
 		set -- $$run; backend=$$1; shift; \
-		if $(RUN) -c "import $$backend" 2>/dev/null; then \
+		if $(RUN) -c "import importlib.util as u, sys; sys.exit(u.find_spec('$$backend') is None)"; then \
 			KERAS_BACKEND=$$backend $(PYTEST) -m 'not slow' "$$@" || exit $$?; \
 		else echo "$$backend is not installed: skipped"; fi; \
 	done

@@ -5,7 +5,10 @@ The SVG is written as text, not by Matplotlib, so that its bytes do not depend o
 """
 
 import argparse
+import sys
 from pathlib import Path
+
+from compactnet.commands import exit_status
 
 ROOT = Path(__file__).resolve().parent.parent
 PATH = ROOT / "docs" / "images" / "convolutions.svg"
@@ -19,10 +22,12 @@ FACTOR = 2
 
 
 def main():
+    from compactnet.files import write_text
+
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--output", type=Path, default=PATH, help=f"SVG file (default: {PATH.relative_to(ROOT)})")
     path = parser.parse_args().output
-    path.write_text(draw(), encoding="utf-8")
+    write_text(path, draw())
     print(path)
 
 
@@ -121,4 +126,4 @@ def _text(x, y, text, anchor="start", weight="normal"):
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(exit_status(main))

@@ -5,7 +5,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from compactnet.commands import add_results_option, run_command
+from compactnet.commands import add_results_option, check_results, run_command
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -17,6 +17,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     add_results_option(parser, ROOT / "results")
     options = parser.parse_args()
+    check_results(options.results)
     sources = repository_sources(ROOT, options.results)
     print(write_page(options.results, sources))
 

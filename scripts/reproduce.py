@@ -12,6 +12,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 def main():
     from compactnet.experiments import launcher, slurm
+    from compactnet.experiments.checkpoints import of_other_protocols
     from compactnet.experiments.config import load_experiment, load_shipped
     from compactnet.experiments.evaluation import few_steps
     from compactnet.files import check_writable
@@ -54,6 +55,12 @@ def main():
         choice = choose_executions(experiment, runs, found, sizes, options.results, options.workers)
         runs, workers = choice.runs, choice.workers
     jobs = [_make_job(run, fingerprints, options) for run in runs]
+    for job in jobs:
+        if not job.record.exists() and not job.checkpoints.exists() and (others := of_other_protocols(job)):
+            print(
+                f"{job.title} begins anew: its checkpoints in {others[-1]} are from other data, code, threads or "
+                "another backend."
+            )
     if options.launcher == "slurm":
         result = slurm.launch(jobs, sys.stderr, experiment.launcher, options.results / "slurm", workers)
     else:

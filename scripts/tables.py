@@ -5,7 +5,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from compactnet.commands import add_results_option, run_command
+from compactnet.commands import add_results_option, check_results, run_command
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -21,6 +21,7 @@ def main():
     add_results_option(parser, ROOT / "results")
     parser.add_argument("--recount", action="store_true", help="count every network again")
     options = parser.parse_args()
+    check_results(options.results)
     sources = repository_sources(ROOT, options.results, options.recount)
     for name in write_tables(options.results, sources):
         print(f"{options.results / name}.csv, .md")

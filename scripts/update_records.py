@@ -9,51 +9,62 @@ import json
 import sys
 from pathlib import Path
 
-from compactnet.commands import add_results_option, run_command
+from compactnet.commands import add_results_option, check_results, run_command
 
 
 def main():
+    from compactnet.experiments.records import write_record
+    from compactnet.measure.feature_maps import FILE, write_feature_maps
+
     parser = argparse.ArgumentParser(description=__doc__)
     add_results_option(parser, Path("runs"))
     options = parser.parse_args()
+    check_results(options.results)
     updated = 0
     for kind in ("records", "failures"):
         for path in sorted((options.results / kind).rglob("*.json")):
-            updated += _checked(_update, path)
-    updated += _checked(_update_feature_maps, options.results / "records")
+            record = _checked(_updated, path)
+            if record is not None:
+                write_record(path, record)
+                updated += 1
+    folder = options.results / "records"
+    maps = _checked(_updated_feature_maps, folder / FILE)
+    if maps is not None:
+        write_feature_maps(folder, maps)
+        updated += 1
     print(f"{updated} files updated.")
 
 
-def _checked(update, path):
+def _checked(read, path):
+    """Return what `read(path)` makes of a file, or raise one line about it."""
     from compactnet.errors import InputError
 
     try:
-        return update(path)
+        return read(path)
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}. Move it away and run this again.") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         reason = f"{type(error).__name__}: {error}".splitlines()[0]
         raise InputError(f"{path} is not a record of format 1 ({reason}). Move it away and run this again.") from error
 
 
-def _update(path):
-    from compactnet.experiments.records import write_record
+def _updated(path):
+    """Return a record of format 1 as this version writes it, or None for another file."""
     from compactnet.schema import FailureRecord, RunRecord
     from compactnet.validation import validate
 
     old = json.loads(path.read_text(encoding="utf-8"))
     if "study" not in old:
-        return False
+        return None
     if "history" in old:
         figures = ("last", "best", "history", "params", "weights_sha256", "coverage", "skipped")
         kept = (*figures, "finished", "duration_seconds", "environment", "protocol_hash")
         new = {name: old[name] for name in kept if name in old}
         new["fingerprint"] = old["protocol"]["data"]["fingerprint"]
         new["resumed"] = old.get("went_on", [])
-        record = validate(RunRecord, {**new, "run": _run(old)}, path)
-    else:
-        new = {name: old[name] for name in ("reason", "attempts", "log", "finished")}
-        record = validate(FailureRecord, {**new, "run": _run(old)}, path)
-    write_record(path, record)
-    return True
+        return validate(RunRecord, {**new, "run": _run(old)}, path)
+    new = {name: old[name] for name in ("reason", "attempts", "log", "finished")}
+    return validate(FailureRecord, {**new, "run": _run(old)}, path)
 
 
 def _run(old):
@@ -72,21 +83,21 @@ def _run(old):
     }
 
 
-def _update_feature_maps(folder):
+def _updated_feature_maps(path):
+    """Likewise of feature maps; None also where there are none."""
     import numpy as np
 
     from compactnet.files import read_npz
-    from compactnet.measure.feature_maps import FILE, FeatureMaps, write_feature_maps
+    from compactnet.measure.feature_maps import FeatureMaps
 
-    if not (folder / FILE).is_file():
-        return False
-    arrays = read_npz(folder / FILE)
+    if not path.is_file():
+        return None
+    arrays = read_npz(path)
     facts = json.loads(arrays["facts"].tobytes())
     if "study" not in facts:
-        return False
+        return None
     facts["experiment"] = facts.pop("study")
-    write_feature_maps(folder, FeatureMaps(**facts, maps=arrays["maps"].astype(np.float32)))
-    return True
+    return FeatureMaps(**facts, maps=arrays["maps"].astype(np.float32))
 
 
 if __name__ == "__main__":

@@ -48,6 +48,36 @@ def test_ctrl_c_is_status_130_and_says_how_to_continue(capfd):
     assert capfd.readouterr() == ("", "\nStopped. Finished work is kept; run the same command again to continue.\n")
 
 
+@pytest.mark.parametrize("variable", [None, "1"])
+@pytest.mark.parametrize("end", ["return", "raise InputError('refused')"])
+def test_output_that_nobody_reads_is_status_1_and_nothing_more(end, variable):
+    program = f"""
+import sys
+from compactnet.commands import exit_status
+from compactnet.errors import InputError
+
+def main():
+    print("a line")
+    {end}
+
+sys.exit(exit_status(main))
+"""
+    read, write = os.pipe()
+    os.close(read)
+    inherited = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    environment = inherited if variable is None else {**inherited, "PYTHONUNBUFFERED": variable}
+    command = [sys.executable, "-c", program]
+    ended = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, check=False, env=environment)
+    os.close(write)
+    said = b"error: refused\n" if "raise" in end and variable is None else b""
+    assert (ended.returncode, ended.stderr) == (1, said)
+
+
+def test_a_broken_pipe_to_another_process_is_not_hidden():
+    with pytest.raises(BrokenPipeError):
+        end_with(BrokenPipeError())
+
+
 def test_an_unforeseen_error_is_not_hidden():
     with pytest.raises(RuntimeError, match="a bug"):
         end_with(RuntimeError("a bug"))

@@ -47,7 +47,8 @@ def run_command(main):
         main: Function without arguments that returns an exit status, or None for 0.
 
     Returns:
-        What `main` returned; 2 after an `InputError`, 1 after a `ResourceError`, 130 after Ctrl-C.
+        What `main` returned; 2 after an `InputError`, 1 after a `ResourceError` or where what reads the output has
+        ended, 130 after Ctrl-C.
     """
 
     def prepared():
@@ -65,6 +66,19 @@ def exit_status(main, stopped="Stopped."):
         stopped: What to say after Ctrl-C.
     """
     try:
+        status = _status(main, stopped)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        if not _reader_has_ended():
+            raise
+        # Python would flush once more, and fail, when it exits.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    return status
+
+
+def _status(main, stopped):
+    try:
         return main() or 0
     except (InputError, ResourceError) as error:
         print_error(error)
@@ -72,6 +86,15 @@ def exit_status(main, stopped="Stopped."):
     except KeyboardInterrupt:
         sys.stderr.write(f"\n{stopped}\n")
         return 130
+
+
+def _reader_has_ended():
+    """Say whether what read the output has ended, such as `head`; a pipe of `main` may have broken instead."""
+    try:
+        print(flush=True)
+    except BrokenPipeError:
+        return True
+    return False
 
 
 def print_error(error):
@@ -91,9 +114,8 @@ def import_keras():
             "installed, or unset KERAS_BACKEND for tensorflow."
         )
     hide_gpus()
-    if "keras" not in sys.modules:
-        with suppress_stderr():
-            importlib.import_module("keras")
+    with suppress_stderr():
+        importlib.import_module("compactnet.environment").use_standard_settings()
 
 
 def add_data_option(parser):
@@ -104,6 +126,16 @@ def add_data_option(parser):
 def add_results_option(parser, default):
     """Add `--results`, the folder with the records, to an argument parser."""
     parser.add_argument("--results", type=Path, default=default, help=f"folder with records/ (default: {default.name})")
+
+
+def check_results(folder):
+    """Check that a results folder exists, for commands that only read its records.
+
+    Raises:
+        InputError: it does not.
+    """
+    if not folder.is_dir():
+        raise InputError(f"The results folder {folder} does not exist. Name another with --results.")
 
 
 def parse_experiment_options(parser):
@@ -124,8 +156,8 @@ def parse_experiment_options(parser):
         "--workers",
         type=int,
         metavar="N",
-        help="runs trained at once (default: what is fastest on a processor; one for each GPU; on Slurm as many as it "
-        "allows)",
+        help="runs trained at once (default: what is fastest with `threads: auto`, otherwise 1; one for each GPU; on "
+        "Slurm as many as it allows)",
     )
     options = parser.parse_args()
     if options.workers is not None and options.workers < 1:

@@ -43,6 +43,16 @@ def test_counts_of_a_network(capsys):
     assert len(layers.splitlines()) == 1 + len(counted.layers)
 
 
+def test_the_users_keras_settings_change_nothing(capsys):
+    keras.config.set_image_data_format("channels_first")
+    try:
+        assert call("complexity", "mobilenet_v1_025", "--input", "32x32x3") == 0
+        assert keras.config.image_data_format() == "channels_last"
+    finally:
+        keras.config.set_image_data_format("channels_last")
+    assert capsys.readouterr().out.startswith("mobilenet_v1_025, input 32x32x3")
+
+
 def test_counts_of_a_saved_model(place, capsys):
     assert call("complexity", place / "model.keras") == 0
     output = capsys.readouterr().out

@@ -5,10 +5,10 @@ import pandas as pd
 import pytest
 import soundfile
 
-from compactnet.data import EVENTS, log_mel
+from compactnet.data import EVENTS, log_mel, synthetic
 from compactnet.data.dcase2019 import FOLDER as SCENES_FOLDER
 from compactnet.data.dcase2019 import LABELS
-from compactnet.data.synthetic import SOUND_FILES, generate_events, generate_scenes
+from compactnet.data.synthetic import SOUND_FILES, generate_cifar10, generate_events, generate_scenes
 from compactnet.data.urbansound8k import CLASS_NAMES
 from compactnet.errors import InputError
 
@@ -55,6 +55,25 @@ def test_the_same_arguments_give_the_same_bytes_and_others_are_refused(tmp_path)
         assert generate(tmp_path / name / "a", seconds=0.2) == first
         with pytest.raises(InputError, match="holds other data"):
             generate(tmp_path / name / "a", seconds=0.3)
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_two_processes_that_generate_the_same_folder_at_once(tmp_path, monkeypatch, seed):
+    original, written = synthetic._write_batches, []
+
+    def write(folder, wanted):
+        monkeypatch.setattr(synthetic, "_write_batches", original)
+        written.append(generate_cifar10(tmp_path, 5, 1, seed))  # the other process, which ends first
+        original(folder, wanted)
+
+    monkeypatch.setattr(synthetic, "_write_batches", write)
+    if seed == 0:
+        assert generate_cifar10(tmp_path, 5, 1) == written[0]
+    else:
+        with pytest.raises(InputError, match="holds other data"):
+            generate_cifar10(tmp_path, 5, 1)
+    assert list(tmp_path.iterdir()) == written
+    assert all(path.is_file() for path in written[0].iterdir())
 
 
 def test_classes_can_be_told_by_their_spectra(tmp_path):

@@ -185,7 +185,8 @@ class Scaled(keras.layers.Conv2D):
 def test_channels_of_a_subclass_of_a_convolution_stay_in_order():
     inputs = keras.Input((6, 6, 4))
     outputs = InterchannelPooling(2, "max", "adjacent")(Scaled(8, 3)(inputs))
-    fold(keras.Model(inputs, outputs))
+    folded = fold(keras.Model(inputs, outputs))
+    assert [layer.grouping for layer in folded.layers if isinstance(layer, InterchannelPooling)] == ["adjacent"]
 
 
 def test_an_output_that_is_no_number_is_an_error():

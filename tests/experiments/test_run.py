@@ -75,6 +75,16 @@ def test_tensorboard_logs_are_written_on_request(folder):
     assert list((folder / "results" / "tensorboard").rglob("events.out.*"))
 
 
+def test_checkpoints_that_another_protocol_left_are_named(folder, generated_images, capsys):
+    left = folder / "left" / "checkpoints" / "narrow" / "compact_vgg_sum_c2-seed0-0123456789ab"
+    left.mkdir(parents=True)
+    chosen = ("--only", "compact_vgg_sum_c2", "--seeds", "1", "--set", "training.epochs=1")
+    assert reproduce(folder, generated_images, *chosen, results="left") == 0
+    output = capsys.readouterr().out
+    assert "seed 0 begins anew: its checkpoints in" in output
+    assert str(left) in output
+
+
 def test_a_run_with_its_record_is_skipped(folder, generated_images, capsys):
     chosen = ("--only", "compact_vgg_sum_c2", "--seeds", "1")
     assert reproduce(folder, generated_images, *chosen) == 0

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from compactnet.errors import InputError
+from compactnet.errors import InputError, ResourceError
 from compactnet.experiments.config import load_experiment
 from compactnet.measure import executions
 from compactnet.measure.epoch_time import EpochTimes
@@ -171,6 +171,55 @@ def test_measuring_that_was_interrupted_goes_on(machine, choose, monkeypatch):
     monkeypatch.setattr(executions, "measure_epoch", whole)
     choose()
     assert len(machine) == 2 * 6
+
+
+def test_of_a_later_network_the_measuring_begins_anew(machine, choose, monkeypatch):
+    choose(only=["xvgg8"])
+    machine.clear()
+    whole = executions.measure_epoch
+
+    def interrupted(*arguments):
+        if len(machine) == 2:
+            raise KeyboardInterrupt
+        return whole(*arguments)
+
+    monkeypatch.setattr(executions, "measure_epoch", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        choose()
+    monkeypatch.setattr(executions, "measure_epoch", whole)
+    machine.clear()
+    # Slow with one thread, so that the first way is not the fastest.
+    assert ways(choose(only=["mobilenet_v1_025"])) == {("jax, fast", 1)}
+    assert len(machine) == 5
+
+
+def test_a_way_that_does_not_work_is_left_out(machine, choose, monkeypatch, capsys):
+    whole = executions.measure_epoch
+
+    def measure(run, samples, processes, limit):
+        if processes > 1:
+            raise ResourceError("xvgg8 cannot be timed, status -9")
+        if run.execution.backend == "jax":
+            raise InputError("xvgg8 cannot be timed, status 1")
+        return whole(run, samples, processes, limit)
+
+    monkeypatch.setattr(executions, "measure_epoch", measure)
+    choice = choose(only=["xvgg8"])
+    assert (ways(choice), choice.workers) == ({("tensorflow, fast, oneDNN on", 4)}, 1)
+    error = capsys.readouterr().err
+    assert "jax, fast, is left out: xvgg8 cannot be timed, status 1" in error
+    assert "4 at once, is left out: xvgg8 cannot be timed, status -9" in error
+    machine.clear()
+    assert ways(choose(only=["xvgg8"])) == ways(choice)
+    assert not machine
+
+
+def test_a_results_folder_that_cannot_be_written_is_one_line(machine, repository, tmp_path):
+    experiment = load_experiment(repository / "configs" / "ic.yaml")
+    (tmp_path / "file").write_text("")
+    runs = experiment.runs(["xvgg8"])
+    with pytest.raises(InputError, match=r"Cannot write .*ic\.json"):
+        choose_executions(experiment, runs, [], {"": (50_000, 10_000)}, tmp_path / "file")
 
 
 def test_a_damaged_file_is_one_line(machine, choose, tmp_path):

@@ -31,14 +31,14 @@ def experiment(repository):
 
 
 @pytest.fixture
-def trained(tmp_path, experiment):
+def trained(tmp_path, experiment, events):
     """An untrained network as a run leaves it: its model, its record and the file of its weights."""
     keras.utils.set_random_seed(0)
     run = experiment.runs()[0]
     model = run.build()
     save_weights(tmp_path / "weights.npz", model)
     coverage = {"train": {"used": 1_000, "total": 2_000}, "test": {"used": 1, "total": 1}}
-    record = run_record(run, coverage=coverage, weights_sha256=weights_hash(model))
+    record = run_record(run, run.data.load(events).fingerprint, coverage=coverage, weights_sha256=weights_hash(model))
     return model, record, tmp_path / "weights.npz"
 
 

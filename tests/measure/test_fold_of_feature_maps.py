@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from compactnet.data import Dataset, Split, UrbanSound8KFold
+from compactnet.errors import InputError
 from compactnet.measure.feature_maps import extract_feature_maps
 from compactnet.networks.weights import save_weights, weights_hash
 from compactnet.schema import Experiment, RunRecord
@@ -45,8 +46,10 @@ def test_the_maps_of_a_run_on_fold_7_are_those_of_a_clip_in_fold_7(loaded, tmp_p
     (run,) = [run for run in validate(Experiment, CONTENT, "test").runs() if run.data.fold_name == "fold7"]
     model = run.build()
     save_weights(tmp_path / "weights.npz", model)
-    record = run_record(run, weights_sha256=weights_hash(model))
+    record = run_record(run, "fingerprint", weights_sha256=weights_hash(model))
     record = RunRecord.model_validate_json(record.model_dump_json())
     shown = extract_feature_maps(record, tmp_path / "weights.npz", "nowhere")
     assert loaded == [(7,)]
     assert shown.label == "clip of fold 7"
+    with pytest.raises(InputError, match="nowhere does not hold the data that the run was trained on"):
+        extract_feature_maps(record.model_copy(update={"fingerprint": "other"}), tmp_path / "weights.npz", "nowhere")

@@ -54,6 +54,11 @@ def test_runs_hours_and_gigabytes_of_images(clock, planned):
     assert found.sample_gigabytes == pytest.approx(60_000 * 32 * 32 * 3 * 4 / 1e9)
 
 
+def test_data_that_are_there_are_not_downloaded(planned, tmp_path):
+    (tmp_path / "cifar-10-batches-py").mkdir()
+    assert planned("ic.yaml", only=["xvgg8"], data=tmp_path).download_gigabytes == 0
+
+
 def test_runs_with_their_record_are_not_counted_again(planned, repository):
     runs = load_experiment(repository / "configs" / "ic.yaml", FIXED).runs(only=["xvgg8"])
 

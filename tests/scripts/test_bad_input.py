@@ -179,7 +179,10 @@ def test_a_backend_that_is_unknown(workplace, backend):
 @pytest.mark.skipif(os.geteuid() == 0, reason="nothing is read-only for root")
 def test_a_read_only_results_folder(workplace, reproduce):
     (workplace / "results").mkdir(mode=0o500)
-    assert_refused(workplace, reproduce(), "Cannot write")
+    status, output = reproduce()
+    assert (status, output.count("\n")) == (2, 1)
+    assert output.startswith("error: Cannot write")
+    assert list((workplace / "results").iterdir()) == []
 
 
 def test_a_damaged_record_stops_the_tables(workplace, capsys):

@@ -1,6 +1,8 @@
 """Records of format 1 are rewritten once, and keep their protocol's hash."""
 
+import errno
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -99,6 +101,37 @@ def test_what_is_no_record_is_named(tmp_path, capsys, content):
     error = capsys.readouterr().err
     assert f"{path} is not a record of format 1" in error
     assert len(error.splitlines()) == 1
+
+
+def assert_refused(capsys, folder, expected):
+    assert call("update_records", "--results", folder) == 2
+    output, error = capsys.readouterr()
+    assert (output, error.count("\n")) == ("", 1)
+    assert expected in error
+
+
+def test_a_results_folder_that_does_not_exist(tmp_path, capsys):
+    assert_refused(capsys, tmp_path / "typo", f"The results folder {tmp_path / 'typo'} does not exist")
+    assert not (tmp_path / "typo").exists()
+
+
+def test_a_record_that_cannot_be_read(tmp_path, capsys):
+    # Root may read every file, but no folder.
+    path = tmp_path / "records" / "a.json"
+    path.mkdir(parents=True)
+    assert_refused(capsys, tmp_path, f"{path} cannot be read: Is a directory")
+
+
+def test_a_record_that_cannot_be_written_is_not_said_to_be_bad(tmp_path, capsys, monkeypatch):
+    path = tmp_path / "records" / "a.json"
+    path.parent.mkdir()
+    path.write_text(json.dumps(old_record(record_of(DATA[0]))))
+
+    def refuse(self, target):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(Path, "replace", refuse)
+    assert_refused(capsys, tmp_path, f"error: Cannot write {path}: Permission denied")
 
 
 def test_a_record_that_was_altered_is_not_rewritten(tmp_path, capsys):

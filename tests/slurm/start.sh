@@ -5,20 +5,30 @@ set -euo pipefail
 say() { echo "start.sh: $*" >&2; }
 [ "$(id -u)" = 0 ] || { say "root is needed to install and start Slurm"; exit 1; }
 
-if ! command -v slurmctld >/dev/null || ! command -v slurmd >/dev/null; then
-    command -v apt-get >/dev/null || { say "no apt-get here: install slurmctld, slurmd and munge by hand"; exit 1; }
-    export DEBIAN_FRONTEND=noninteractive
-    # Services are started below, by hand: a container has no init.
-    printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d
-    chmod +x /usr/sbin/policy-rc.d
-    apt-get update -qq
-    apt-get install -y -qq --no-install-recommends slurmctld slurmd slurm-client munge >/dev/null
-    rm -f /usr/sbin/policy-rc.d
-fi
-
 if scontrol ping 2>/dev/null | grep -q UP; then
     say "Slurm is up already"
     exit 0
+fi
+conf=/etc/slurm/slurm.conf
+if [ -e "$conf" ] && ! grep -qx 'ClusterName=compactnet' "$conf"; then
+    say "$conf is of another cluster, which does not answer: start that, or move the file away"
+    exit 1
+fi
+
+if ! command -v slurmctld >/dev/null || ! command -v slurmd >/dev/null; then
+    command -v apt-get >/dev/null || { say "no apt-get here: install slurmctld, slurmd and munge by hand"; exit 1; }
+    (
+        export DEBIAN_FRONTEND=noninteractive
+        # Services are started below, by hand: a container has no init, and may have this file already.
+        policy=/usr/sbin/policy-rc.d
+        if [ ! -e "$policy" ]; then
+            trap 'rm -f "$policy"' EXIT
+            printf '#!/bin/sh\nexit 101\n' >"$policy"
+            chmod +x "$policy"
+        fi
+        apt-get update -qq
+        apt-get install -y -qq --no-install-recommends slurmctld slurmd slurm-client munge >/dev/null
+    )
 fi
 
 host=$(hostname -s)
@@ -28,7 +38,7 @@ mkdir -p "$state/ctl" "$state/d" /run/munge /var/log/munge /etc/slurm
 chown -R munge:munge /etc/munge /run/munge /var/log/munge /var/lib/munge
 chmod 400 /etc/munge/munge.key
 chmod 755 /run/munge
-cat >/etc/slurm/slurm.conf <<CONF
+cat >"$conf" <<CONF
 ClusterName=compactnet
 SlurmctldHost=$host(127.0.0.1)
 SlurmUser=root

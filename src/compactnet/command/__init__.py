@@ -7,7 +7,6 @@ Each subcommand is a module with SUMMARY, EXAMPLES, `add_arguments` and `run`. T
 import argparse
 import functools
 import os
-import sys
 
 import compactnet
 from compactnet.command import benchmark, complexity, compress, export, networks, predict
@@ -38,14 +37,7 @@ def main(arguments=None):
     """
     # TensorFlow reports its start-up there; what matters comes as an error.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    try:
-        status = exit_status(functools.partial(_run, arguments))
-        sys.stdout.flush()
-    except BrokenPipeError:
-        # What read the output has ended, such as `head`. Python would flush once more, and fail, when it exits.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
-    return status
+    return exit_status(functools.partial(_run, arguments))
 
 
 def parser():

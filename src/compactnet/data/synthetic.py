@@ -3,7 +3,6 @@
 import hashlib
 import json
 import pickle
-import shutil
 import tempfile
 from pathlib import Path
 
@@ -96,16 +95,19 @@ def _check_clips(seconds, **counts):
 
 def _generated(target, wanted, write):
     """Return `target`, written by `write(folder, wanted)` unless it exists already; a failure leaves nothing."""
-    manifest = target / GENERATED_MANIFEST
-    if target.exists():
-        if _described(manifest, wanted):
-            return target
+    if not target.exists():
+        with storage_errors(target.parent, "Free some space, or choose another data folder."):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(prefix=".generating-", dir=target.parent) as partial:
+                write(Path(partial) / target.name, wanted)
+                try:
+                    (Path(partial) / target.name).rename(target)
+                except OSError:
+                    if not target.exists():
+                        raise
+                    # Another process was faster, and may have written the same.
+    if not _described(target / GENERATED_MANIFEST, wanted):
         raise InputError(f"{target} exists and holds other data. Choose another data folder, or delete it.")
-    with storage_errors(target.parent, "Free some space, or choose another data folder."):
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".generating-", dir=target.parent) as partial:
-            write(Path(partial) / target.name, wanted)
-            shutil.move(Path(partial) / target.name, target)
     return target
 
 

@@ -17,6 +17,15 @@ KEPT = 2
 """The last one, and the one before it in case the last cannot be read."""
 
 
+def of_other_protocols(job):
+    """Return the folders with checkpoints of a job's run that its protocol cannot continue.
+
+    They come from a sweep with other data, code, threads or another backend.
+    """
+    name = job.checkpoints.name.removesuffix(job.protocol_hash[:12])
+    return [path for path in sorted(job.checkpoints.parent.glob(f"{name}*")) if path != job.checkpoints]
+
+
 class Checkpoints:
     """The checkpoints in a folder, which belongs to one run.
 

@@ -48,12 +48,8 @@ def train_run(
         FloatingPointError: the loss is infinite or undefined.
     """
     started = time.monotonic()
-    # Neither a keras.json nor Keras' debugging variables may change a result.
-    keras.config.set_floatx("float32")
-    keras.config.set_image_data_format("channels_last")
+    environment.use_standard_settings()
     keras.config.set_dtype_policy(run.training.precision)
-    keras.config.set_max_epochs(None)
-    keras.config.set_max_steps_per_epoch(None)
     keras.utils.set_random_seed(run.seed)
     described = environment.describe()
     dataset = run.data.load(data_folder)
@@ -107,6 +103,9 @@ def _train(model, dataset, run, report, history, tensorboard_folder):
     progress = _Progress(report, steps=-(-len(dataset.train) // training.batch_size))
     trainer = choose_trainer(model, dataset, training.batch_size, progress, run.execution.implementation)
     curves = _tensorboard_writer(tensorboard_folder) if tensorboard_folder else None
+    # After an interruption the curves begin anew, because their writer may not have written the last epochs.
+    for row in history if curves else ():
+        _add_to_curves(curves, row)
     for epoch in range(len(history), training.epochs):
         began = time.monotonic()
         progress.epoch = epoch
@@ -121,12 +120,16 @@ def _train(model, dataset, run, report, history, tensorboard_folder):
             test_accuracy=logs["val_accuracy"],
             seconds=round(time.monotonic() - began, 2),
         )
+        if curves:
+            _add_to_curves(curves, row)
         yield row
-        if curves is not None:
-            curves.add_scalars("loss", {"train": row.train_loss, "test": row.test_loss}, epoch + 1)
-            curves.add_scalars("accuracy", {"train": row.train_accuracy, "test": row.test_accuracy}, epoch + 1)
-    if curves is not None:
+    if curves:
         curves.close()
+
+
+def _add_to_curves(curves, row):
+    curves.add_scalars("loss", {"train": row.train_loss, "test": row.test_loss}, row.epoch)
+    curves.add_scalars("accuracy", {"train": row.train_accuracy, "test": row.test_accuracy}, row.epoch)
 
 
 def _tensorboard_writer(folder):

@@ -94,8 +94,10 @@ def _measure(run, samples, began, limit):
     import keras
     import numpy as np
 
+    from compactnet.environment import use_standard_settings
     from compactnet.experiments.trainers import choose_trainer, compile_model
 
+    use_standard_settings()
     keras.config.set_dtype_policy(run.training.precision)
     model = compile_model(run)
     ends, size = [], run.training.batch_size

@@ -6,12 +6,14 @@ change bits, and with them the protocol.
 
 import importlib.util
 import os
+import sys
 from dataclasses import dataclass
 from typing import Literal
 
 from tqdm import tqdm
 
-from compactnet.files import file_lock, write_text
+from compactnet.errors import InputError, ResourceError
+from compactnet.files import file_lock, storage_errors, write_text
 from compactnet.measure.epoch_time import BATCHES, SECONDS, EpochTimes, measure_epoch
 from compactnet.processes import (
     FAST_BACKENDS,
@@ -109,8 +111,12 @@ def choose_executions(experiment, runs, records, counts, results, workers=None, 
     done = {run.key: record for run in runs for record in records if _fits(experiment, record, run)}
     left = [run for run in runs if run.key not in done]
     path = results / "executions" / f"{experiment.name}.json"
+
+    def wait():
+        tqdm.write(f"Another command chooses how {experiment.name} is trained: waiting.", file=stream or sys.stderr)
+
     # Two sweeps in one folder take the same choice.
-    with file_lock(path.with_suffix(".lock")):
+    with storage_errors(path, "Choose another results folder."), file_lock(path.with_suffix(".lock"), wait):
         chooser = _Chooser(experiment, left, counts, path, workers, stream)
         chosen = chooser.choose(measure_all)
     kept = [
@@ -175,6 +181,7 @@ class _Chooser:
             self._left.setdefault(run.network.name, []).append(run)
         self.store = self._read()
         self.layouts = self._possible_layouts(workers)
+        self._dropped = False  # whether a layout did not work
         self.hours = {}
 
     def choose(self, measure_all):
@@ -244,12 +251,15 @@ class _Chooser:
                 return
             for name in names:
                 for way in others:
-                    self._time(name, self.layouts[0], way)
+                    self._try(name, self.layouts[0], way)
                     bar.update()
                 for layout in self.layouts[1:]:
                     best = self._best(name, self.layouts[0]).execution
-                    self._time(name, layout, best.model_copy(update={"threads": layout[0]}))
+                    if not self._try(name, layout, best.model_copy(update={"threads": layout[0]})):
+                        self.layouts.remove(layout)
+                        self._dropped = True
                     bar.update()
+            bar.update(planned - bar.n)
 
     def _worth(self, names, first, others):
         """Say whether the runs take so long that it is worth to measure `others` ways of each network too."""
@@ -259,6 +269,16 @@ class _Chooser:
         measuring = sum(way.times.start + SECONDS + BATCHES * way.times.step for way in firsts.values())
         hours = sum(self._hours(name, way) for name, way in firsts.items())
         return 3600 * hours > WORTH * others * measuring
+
+    def _try(self, name, layout, execution):
+        """Measure a way of a network that is not the only one, and say whether it works."""
+        try:
+            self._time(name, layout, execution)
+        except (InputError, ResourceError) as error:
+            at_once = f"{layout[1]} at once, " if layout[1] > 1 else ""
+            tqdm.write(f"{execution.title}, {at_once}is left out: {error}", file=self._stream or sys.stderr)
+            return False
+        return True
 
     def _time(self, name, layout, execution):
         """Measure a way of a network, unless it is known."""
@@ -271,7 +291,9 @@ class _Chooser:
         times = measure_epoch(run, sum(self._counts[run.data.fold_name]), processes, limit)
         timed = Timed(execution=execution, processes=processes, times=times)
         self.store.networks[self._hash(name)] = (*self._timed(name), timed)
-        self._write()
+        # Once the threads are decided, any way that is kept is a network's choice: what is measured then is kept whole.
+        if self.store.threads is None:
+            self._write()
 
     def _timed(self, name, layout=None):
         """Return what was measured for a network; with a layout, those of its ways that the experiment allows."""
@@ -303,7 +325,7 @@ class _Chooser:
         hours = {layout: self._layout_hours(layout) for layout in self.layouts}
         self.layouts = sorted(hours, key=hours.get)
         self.hours = {layout: hours[layout] for layout in self.layouts}
-        if len(hours) > 1:
+        if len(hours) > 1 or self._dropped:
             self.store = self.store.model_copy(update={"threads": self.layouts[0][0]})
 
 

@@ -84,6 +84,8 @@ def extract_feature_maps(record: RunRecord, weights, data_folder, sample=0):
         raise InputError(f"{run.network.name} has no compact convolution with C=2. Choose a run of one that has.")
     load_weights(weights, model, record.weights_sha256)
     dataset = run.data.load(data_folder)
+    if dataset.fingerprint != record.fingerprint:
+        raise InputError(f"{data_folder} does not hold the data that the run was trained on. Give their folder.")
     if not 0 <= sample < len(dataset.test):
         raise InputError(f"`sample` must be from 0 to {len(dataset.test) - 1}, the test split. Received: {sample}")
     samples, labels = dataset.batch(dataset.test, np.array([sample]))
@@ -102,7 +104,7 @@ def extract_feature_maps(record: RunRecord, weights, data_folder, sample=0):
         experiment=run.experiment,
         network=run.network.name,
         title=run.network.title,
-        data=run.data.title,
+        data=run.data.name,
         generated_data=record.generated,
         protocol_hash=record.protocol_hash,
         weights_sha256=record.weights_sha256,

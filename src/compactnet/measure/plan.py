@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -36,7 +37,7 @@ class Plan:
         networks: A `NetworkPlan` for each network with runs to train.
         runs: Number of runs.
         done: Number of runs that have a record.
-        download_gigabytes: Size of the official archives, 0 for generated data.
+        download_gigabytes: Size of the official archives, 0 for generated data and where the data are there already.
         sample_gigabytes: Size of all samples as networks read them, in units of 1e9 bytes.
         hours: {(threads, runs at once): hours for all runs to train}, of what was compared; the recommended one first.
             Empty where nothing is left.
@@ -86,12 +87,18 @@ def plan(experiment, runs, records, data_folder, results, workers=None, stream=N
         networks=tuple(networks),
         runs=len(runs),
         done=len(runs) - len(choice.left),
-        download_gigabytes=data.download.gigabytes if data.official_fingerprint else 0.0,
+        download_gigabytes=_to_download(data, Path(data_folder)),
         sample_gigabytes=sum(counts[data.fold_name]) * math.prod(data.sample_shape) * itemsize / 1e9,
         hours=choice.hours,
         machine=choice.machine,
         warnings=tuple(few_steps(runs, {name: train for name, (train, _) in counts.items()})),
     )
+
+
+def _to_download(data, folder):
+    """Return the gigabytes of the archives of data that are not there yet."""
+    there = not data.official_fingerprint or (folder / data.download.folder).is_dir()
+    return 0.0 if there else data.download.gigabytes
 
 
 def _count_samples(fold, folder):
