@@ -27,7 +27,7 @@ def suppress_stderr():
         os.dup2(suppressed.fileno(), 2)
         try:
             yield
-        except (InputError, KeyboardInterrupt):
+        except (InputError, ResourceError, KeyboardInterrupt):
             raise
         except BaseException:
             suppressed.seek(0)

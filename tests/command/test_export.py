@@ -93,7 +93,9 @@ def test_a_run_that_kept_its_weights(generated_images, out, tmp_path, capsys):
     arguments = ("export", record, out, "--data", generated_images)
     assert_refused(call(*arguments), capsys, "run.npz is missing", "--keep-weights")
     save_weights(tmp_path / "runs" / "weights" / "test" / "run.npz", model)
-    assert_refused(call(*arguments, "--set", "training.epochs=2"), capsys, "Leave out --config and --set")
+    config = tmp_path / "config.yaml"
+    assert_refused(call(*arguments, "--config", config), capsys, "A record names its data set. Leave out --config.")
+    assert_refused(call(*arguments, "--set", "training.epochs=2"), capsys, "--set changes the experiment of --config")
     assert not out.parent.exists()
     assert call(*arguments) == 0
     assert "40 verification data" in capsys.readouterr().out
@@ -119,6 +121,8 @@ def test_wrong_input_leaves_no_file(place, out, generated_images, tmp_path, caps
     assert_refused(refused(model, out, "--labels", tmp_path / "no.txt"), capsys, "no.txt cannot be read")
     assert_refused(refused(model, out, "--precision", "int8"), capsys, "needs `calibration_data`")
     assert_refused(refused(model, out, "--max-drop", "0.1"), capsys, "`max_drop`")
+    assert_refused(refused(model, out, "--set", "seeds=[1]"), capsys, "--set changes the experiment of --config")
+    assert_refused(refused(model, out, "--calibration", "x.npz"), capsys, "--calibration goes with --precision int8")
     assert_refused(refused(model, out, "--input", "9x9x3"), capsys, "(8, 8, 3)")
     assert_refused(refused(model, out, "--config", tmp_path / "no.yaml"), capsys, "no.yaml cannot be read")
     config = write_config(tmp_path, {"source": "cifar10", "generated": True})

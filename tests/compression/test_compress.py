@@ -334,6 +334,8 @@ def test_attention_does_not_stop_it(untimed):
     model = keras.Model(inputs, keras.layers.MultiHeadAttention(2, 4)(outputs, outputs))
     _, report = compactnet.compress(model)
     assert replaced(report) == ["x"]
+    # Attention has no rule, so the sum of the others is no total.
+    assert report.flops_before is None and "FLOPs" not in str(report)
 
 
 def test_a_lambda_layer_is_refused_in_one_line(untimed):
@@ -454,3 +456,41 @@ def test_channels_first_is_refused():
     model = keras.Model(inputs, keras.layers.Conv2D(4, 3, data_format="channels_first")(inputs))
     with pytest.raises(InputError, match="channels_first"):
         compactnet.compress(model)
+
+
+def test_a_layer_that_two_nested_models_share_is_refused(untimed):
+    shared = keras.layers.Conv2D(32, 3, padding="same", name="shared")
+
+    def nested(name):
+        inputs = keras.Input((16, 16, 32))
+        return keras.Model(inputs, shared(inputs), name=name)
+
+    inputs = keras.Input((16, 16, 32))
+    model = keras.Model(inputs, nested("right")(nested("left")(inputs)))
+    with pytest.raises(InputError, match="two models inside it share a layer"):
+        compactnet.compress(model)
+
+
+def test_a_nested_model_that_is_called_twice_keeps_the_names_of_its_layers(untimed):
+    inner = keras.Input((16, 16, 32))
+    nested = keras.Model(inner, keras.layers.Conv2D(32, 3, padding="same", name="conv")(inner), name="nested")
+    inputs = keras.Input((16, 16, 32))
+    smaller, report = compactnet.compress(keras.Model(inputs, nested(nested(inputs))))
+    assert reasons(report) == {"conv": "it is called 2 times"}
+    assert smaller.get_layer("conv").count_params() == nested.count_params()
+
+
+def test_a_convolution_called_by_keyword_is_replaced(untimed):
+    inputs = keras.Input(SHAPE)
+    outputs = keras.layers.MaxPooling2D()(keras.layers.Conv2D(64, 3)(inputs))
+    outputs = keras.layers.DepthwiseConv2D(3, name="depthwise")(outputs)
+    outputs = keras.layers.Conv2D(64, 1, name="pointwise")(inputs=outputs)
+    _, report = compactnet.compress(keras.Model(inputs, outputs))
+    assert replaced(report) == ["pointwise"]
+
+
+def test_lora_weights_stay(untimed):
+    model = small()
+    model.get_layer("middle").enable_lora(4)
+    _, report = compactnet.compress(model, warm_start=True, calibration_data=samples())
+    assert reasons(report)["middle"] == "it has LoRA weights"

@@ -258,3 +258,51 @@ def test_untrained_int8_files_can_be_timed_without_a_bound(tmp_path, samples):
     )
     assert files["slices"].path.exists()
     assert not refused
+
+
+def test_a_full_disk_keeps_the_old_saved_model(tmp_path, monkeypatch):
+    export(small(), tmp_path / "model", interchannel="slices")
+    before = sorted(one.name for one in (tmp_path / "model").iterdir())
+
+    def fill(*arguments):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(exporting.shutil, "copyfile", fill)
+    with pytest.raises(ResourceError, match="No space left on device"):
+        export(small(), tmp_path / "model", interchannel="slices")
+    assert sorted(one.name for one in (tmp_path / "model").iterdir()) == before
+    assert [one.name for one in tmp_path.iterdir()] == ["model"]
+
+
+def test_ctrl_c_keeps_the_old_saved_model(tmp_path, monkeypatch):
+    for name in ("old", "new"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "saved_model.pb").write_text(name)
+    whole = exporting.Path.rename
+
+    def rename(path, target):
+        if path.name == "new":
+            raise KeyboardInterrupt
+        return whole(path, target)
+
+    monkeypatch.setattr(exporting.Path, "rename", rename)
+    with pytest.raises(KeyboardInterrupt):
+        exporting._put(tmp_path / "new", tmp_path / "old")
+    assert (tmp_path / "old" / "saved_model.pb").read_text() == "old"
+
+
+@pytest.mark.parametrize("ending", ["linear", "pooling", "function"])
+def test_sigmoids_before_what_keeps_probabilities_are_found(ending):
+    inputs = keras.Input((12, 12, 3))
+    if ending == "pooling":
+        outputs = keras.layers.Conv2D(3, 1, activation="sigmoid")(inputs)
+        outputs = keras.layers.GlobalAveragePooling2D()(outputs)
+    elif ending == "linear":
+        outputs = keras.layers.Dense(3, "sigmoid")(keras.layers.Flatten()(inputs))
+        outputs = keras.layers.Reshape((3,))(keras.layers.Activation("linear")(outputs))
+    else:
+        outputs = keras.layers.Dense(3)(keras.layers.Flatten()(inputs))
+        outputs = keras.layers.Activation(keras.ops.sigmoid)(outputs)
+    assert exporting._gives_probabilities(keras.Model(inputs, outputs), np.full((2, 3), 0.9))
+    logits = keras.Model(inputs, keras.layers.Dense(3)(keras.layers.Flatten()(inputs)))
+    assert not exporting._gives_probabilities(logits, np.full((2, 3), 0.9))

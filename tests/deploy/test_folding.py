@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from compactnet.deploy import FORMS, fold
-from compactnet.deploy.folding import candidate_forms
+from compactnet.deploy.folding import candidate_forms, random_samples
 from compactnet.errors import InputError
 from compactnet.layers import CompactConv2D, InterchannelPooling, SlimConv2D
 from compactnet.networks import build
@@ -239,12 +239,6 @@ def test_a_normalization_becomes_constants(values, invert):
     assert isinstance(folded.get_layer("statistics"), keras.layers.Rescaling)
 
 
-def test_a_normalization_of_every_position_stays():
-    inputs = keras.Input((2, 3))
-    outputs = keras.layers.Normalization((1, 2), np.ones((2, 3)), np.ones((2, 3)))(inputs)
-    assert isinstance(fold(keras.Model(inputs, outputs)).layers[-1], keras.layers.Normalization)
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("name", FOLDED)
 def test_networks_of_every_skeleton_fold_in_every_form(name):
@@ -270,3 +264,74 @@ def test_bad_input():
         fold(small(), interchannel="fast")
     with pytest.raises(InputError, match=r"`tolerance` must be a number of at least 0\. Received: None"):
         fold(small(), tolerance=None)
+
+
+def check_same(model, form="slices", shape=(12, 12, 3)):
+    samples = np.random.default_rng(1).normal(size=(2, *shape)).astype("float32")
+    np.testing.assert_allclose(
+        outputs_of(fold(model, interchannel=form), samples), outputs_of(model, samples), rtol=1e-4, atol=1e-5
+    )
+
+
+@pytest.mark.parametrize("axis", [-1, (1, 2, 3), 1, None])
+def test_a_normalization_of_any_axis_becomes_constants_also_if_it_is_shared(axis):
+    normalization = keras.layers.Normalization(axis=axis)
+    normalization.adapt(np.random.default_rng(0).normal(3, 2, (20, 12, 12, 3)).astype("float32"))
+    inputs = keras.Input((12, 12, 3))
+    outputs = keras.layers.Add()([normalization(inputs), normalization(keras.layers.ReLU()(inputs))])
+    model = keras.Model(inputs, keras.layers.Conv2D(2, 3)(outputs))
+    check_same(model)
+    assert kinds(fold(model)).count("Rescaling") == 1
+    assert "Normalization" not in kinds(fold(model))
+
+
+class Standardized(keras.layers.Conv2D):
+    """A convolution whose kernel has the norm 1, whatever its scale."""
+
+    def convolution_op(self, inputs, kernel):
+        return super().convolution_op(inputs, kernel / keras.ops.sqrt(keras.ops.sum(kernel**2)))
+
+
+@pytest.mark.parametrize("form", ["slices", "reduce", "pooling", "auto"])
+def test_the_kernel_of_a_subclass_is_not_scaled(form):
+    inputs = keras.Input((12, 12, 3))
+    outputs = InterchannelPooling(2, "average")(keras.layers.Conv2D(8, 3)(inputs))
+    check_same(keras.Model(inputs, Standardized(4, 1)(outputs)), form)
+
+
+def test_lora_weights_are_not_reordered():
+    convolution, follower = keras.layers.Conv2D(8, 3), keras.layers.Conv2D(4, 1)
+    inputs = keras.Input((12, 12, 3))
+    model = keras.Model(inputs, follower(InterchannelPooling(2, "average", "adjacent")(convolution(inputs))))
+    for layer in (convolution, follower):
+        layer.enable_lora(2)
+        layer.lora_kernel_b.assign(np.random.default_rng(0).normal(size=layer.lora_kernel_b.shape))
+    check_same(model)
+
+
+def test_dropout_that_is_told_to_drop_stays():
+    inputs = keras.Input((12, 12, 3))
+    model = keras.Model(inputs, keras.layers.Dropout(0.5)(keras.layers.Conv2D(2, 3)(inputs), training=True))
+    assert "Dropout" in kinds(fold(model, tolerance=10))
+
+
+def test_inputs_of_integers_are_tried_with_integers():
+    pixels = keras.Input((12, 12, 3), dtype="uint8")
+    model = keras.Model(pixels, keras.layers.Conv2D(2, 3)(keras.layers.Rescaling(1 / 255)(pixels)))
+    (samples,) = random_samples(model, 2)
+    assert set(np.unique(samples)) <= set(range(256))
+    assert len(np.unique(samples)) > 100
+    indices = keras.Input((4,), dtype="int32")
+    model = keras.Model(indices, keras.layers.Dense(2)(keras.layers.Flatten()(keras.layers.Embedding(2, 3)(indices))))
+    assert set(np.unique(random_samples(model, 2)[0])) <= {0, 1}
+    fold(model)
+
+
+def test_a_quantized_model_of_mixed_precision_is_refused():
+    inputs = keras.Input((12, 12, 3))
+    outputs = keras.layers.Flatten()(keras.layers.Conv2D(2, 3, dtype="mixed_bfloat16")(inputs))
+    dense = keras.layers.Dense(4, dtype="mixed_bfloat16", name="dense")
+    model = keras.Model(inputs, dense(outputs))
+    dense.quantize("int8")
+    with pytest.raises(InputError, match=r"'dense' is quantized in a model of mixed precision"):
+        fold(model)

@@ -98,6 +98,23 @@ def test_labels_of_one_logit_are_refused(tmp_path):
         export(model, tmp_path / "m.tflite", labels=["defect"])
 
 
+def test_a_preprocessing_that_cannot_fit_is_refused(sounds, tmp_path):
+    preprocessing, *_ = sounds
+    for shape in ((15, 26, 1), (16, 25, 1), (16, 26, 3)):
+        inputs = keras.Input(shape)
+        model = keras.Model(inputs, keras.layers.Dense(2, "softmax")(keras.layers.Flatten()(inputs)))
+        with pytest.raises(InputError, match=r"gives spectrograms of shape \(16, 26, 1\), and the model takes"):
+            export(model, tmp_path / "m.tflite", preprocessing=preprocessing)
+
+
+def test_a_recording_that_is_too_loud_is_named(sounds, tmp_path):
+    preprocessing, config, _ = sounds
+    loud = np.full(config.sample_rate, 1e30)
+    soundfile.write(tmp_path / "loud.wav", loud, config.sample_rate, subtype="DOUBLE")
+    with pytest.raises(InputError, match=r"loud\.wav: `samples` are too large"):
+        preprocessing(tmp_path / "loud.wav", (16, 26, 1))
+
+
 def test_a_recording_becomes_the_features_of_training(exported_sounds, sounds, recording):
     path, model = exported_sounds
     preprocessing, config, statistics = sounds

@@ -439,3 +439,10 @@ def test_a_copy_has_the_weights_of_the_model_if_asked():
     expected, copied, other = (keras.ops.convert_to_numpy(network(values)) for network in (model, copy, new))
     np.testing.assert_allclose(copied, expected, rtol=1e-5, atol=1e-6)
     assert not np.allclose(other, expected, atol=1e-3)
+
+
+def test_a_model_compiled_with_a_loss_of_ones_own_is_copied():
+    inputs = keras.Input((8, 8, 3))
+    model = keras.Model(inputs, keras.layers.Conv2D(2, 3)(inputs))
+    model.compile(loss=lambda y, predicted: keras.ops.mean(y - predicted))
+    assert flatten(model, copy_weights=True).count_params() == model.count_params()

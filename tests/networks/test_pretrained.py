@@ -76,6 +76,15 @@ def test_bad_input():
         build("compact_vgg_sum_c8", resize_to=(16, 16), weights="cifar10")
 
 
+def test_damaged_weights_are_installed_again(monkeypatch):
+    def damaged(path):
+        raise ValueError("it is not an npz file")
+
+    monkeypatch.setattr("compactnet.networks.weights.read_npz", damaged)
+    with pytest.raises(InputError, match=r"has no weights: it is not an npz file\. Install the package again\.$"):
+        build("compact_vgg_sum_c8", weights="cifar10")
+
+
 def test_what_the_weights_are_for_may_be_given():
     assert build("compact_vgg_sum_c8", [32, 32, 3], 10, weights="cifar10").input_shape == (None, 32, 32, 3)
 

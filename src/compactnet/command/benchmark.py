@@ -42,6 +42,8 @@ def run(options):
         rows.append((str(options.files[number]), *times, f"{ratio[0]:.3f}", f"{ratio[1]:.3f}-{ratio[2]:.3f}"))
     print("\n".join(aligned(rows)))
     threads = f"{options.threads} thread" + ("s" if options.threads > 1 else "")
+    if any(path.is_dir() for path in options.files):
+        threads += " (a SavedModel: all threads of TensorFlow)"
     print(f"{options.rounds} rounds in turns, {threads}, {processor()}; ratios of the time to that of the first file")
 
 

@@ -69,9 +69,13 @@ def run(options):
     from compactnet.deploy.running import format_of
 
     format_of(options.out, options.format)
+    if options.overrides and not options.config:
+        raise InputError("--set changes the experiment of --config. Give that, or leave --set out.")
+    if options.calibration and options.precision != "int8":
+        raise InputError(f"--calibration goes with --precision int8. Received: --precision {options.precision}.")
     is_record = options.model.suffix == RECORD
-    if is_record and (options.config or options.overrides):
-        raise InputError("A record names its data set. Leave out --config and --set.")
+    if is_record and options.config:
+        raise InputError("A record names its data set. Leave out --config.")
     given = {"labels": _labels(options.labels)}
     if options.calibration:
         given["calibration_data"] = read_samples(options.calibration)[0]

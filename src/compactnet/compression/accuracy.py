@@ -60,6 +60,11 @@ def check_labels(model, x, y):
             f"Labels must be integers of shape ({len(x)},), one for each sample. Received: {labels.dtype} of shape "
             f"{labels.shape}. For one-hot labels take np.argmax(labels, -1)."
         )
+    if labels.min() < 0 or labels.max() >= shape[-1]:
+        raise InputError(
+            f"Labels must be from 0 to {shape[-1] - 1}, as the model has {shape[-1]} classes. Received: labels from "
+            f"{labels.min()} to {labels.max()}."
+        )
     return labels.ravel()
 
 

@@ -3,9 +3,8 @@
 import keras
 
 from compactnet.compression.choosing import POINTWISE, SEPARABLE
-from compactnet.compression.opening import copied
 from compactnet.layers import CompactConv2D, InterchannelPooling
-from compactnet.networks.graph import clone_layer, copy_weights_of
+from compactnet.networks.graph import clone_layer, cloned, copy_weights_of
 
 SAME = ("name", "trainable", "dtype", "filters", "kernel_size", "strides", "padding", "dilation_rate", "use_bias")
 SAME += ("activation", "bias_initializer", "bias_regularizer", "bias_constraint")
@@ -44,13 +43,16 @@ def compacted(model, choices, rules):
                 dtype=layer.dtype_policy,
                 name=pooling_name(choice),
             )
-            args = (pooling(args[0]), *args[1:])
+            if args:
+                args = (pooling(args[0]), *args[1:])
+            else:
+                kwargs["inputs"] = pooling(kwargs["inputs"])
         outputs = layer(*args, **kwargs)
         if choice is None and layer.name in originals:
             copy_weights_of(originals[layer.name], layer)
         return outputs
 
-    return copied(model, clone, call)
+    return cloned(model, clone, call)
 
 
 def pooling_name(choice):

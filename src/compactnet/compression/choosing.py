@@ -136,6 +136,8 @@ def _consider(graph, layer, rules):
         return f"{type(layer).__name__} is a class of its own", None
     if getattr(layer, "quantization_mode", None):
         return "it is quantized", None
+    if getattr(layer, "lora_enabled", False):
+        return "it has LoRA weights", None
     if getattr(layer, "groups", 1) > 1:
         return f"it has {layer.groups} groups", None
     kind = _kind(layer)

@@ -7,7 +7,7 @@ the layers that its author wrote.
 import keras
 
 from compactnet.errors import InputError
-from compactnet.networks.graph import JOINT, clone_layer, copy_weights_of
+from compactnet.networks.graph import JOINT, check_shares_nothing, clone_layer, cloned, copy_weights_of
 
 
 def opened(model):
@@ -21,7 +21,8 @@ def opened(model):
         the name of the nested model comes before it. A list of one input or output becomes that one.
 
     Raises:
-        InputError: `model` is something else, or one of its layers cannot be copied from its config.
+        InputError: `model` is something else, one of its layers cannot be copied from its config, or two nested models
+            share a layer.
     """
     if isinstance(model, keras.Sequential):
         if not getattr(model, "inputs", None):
@@ -41,6 +42,7 @@ def opened(model):
     # A nested model may hold another: each pass opens one level.
     while any(is_functional(layer) for layer in copy.layers):
         copy = _copied(copy)
+    check_shares_nothing(copy, model)
     return copy
 
 
@@ -54,27 +56,9 @@ def is_functional(layer):
     return isinstance(layer, keras.Model) and (hasattr(layer, "operations") or isinstance(layer, keras.Sequential))
 
 
-def copied(model, clone, call):
-    """Return `keras.models.clone_model` of a functional model.
-
-    Args:
-        model: A functional `keras.Model`.
-        clone: Function from an operation to its copy.
-        call: Function of a copied operation and its arguments that returns its outputs.
-
-    Raises:
-        InputError: a layer cannot be copied from its config.
-    """
-    try:
-        return keras.models.clone_model(model, clone_function=clone, call_function=call, recursive=False)
-    except (NotImplementedError, TypeError, ValueError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise InputError(f"{model.name!r} cannot be copied layer by layer from their configs: {reason}") from error
-
-
 def _copied(model):
     originals = {layer.name: layer for layer in model.layers}
-    taken = {operation.name for operation in model.operations}
+    taken, named = {operation.name for operation in model.operations}, set()
 
     def call(layer, *args, **kwargs):
         # The ordinary call builds the layer; for a nested model its outputs stay unused.
@@ -84,9 +68,12 @@ def _copied(model):
         if not is_functional(layer):
             return outputs
         for operation in layer.operations if hasattr(layer, "operations") else layer.layers:
+            if id(operation) in named:
+                continue  # the nested model is called once more
+            named.add(id(operation))
             if operation.name in taken and not isinstance(operation, keras.layers.InputLayer):
                 operation.name = f"{layer.name}{JOINT}{operation.name}"
             taken.add(operation.name)
         return layer.call(*args, **kwargs)
 
-    return copied(model, clone_layer, call)
+    return cloned(model, clone_layer, call)

@@ -12,7 +12,7 @@ from compactnet.compression.report import CompressionReport, ReplacedLayer, Skip
 from compactnet.compression.timing import timed
 from compactnet.compression.warm_start import fit, reorder
 from compactnet.errors import InputError
-from compactnet.layers.arguments import GROUPINGS, OPERATIONS
+from compactnet.layers.arguments import GROUPINGS
 from compactnet.networks.complexity import complexity
 
 
@@ -49,7 +49,8 @@ def compress(
         compact_factor: Integer C of at least 1, the number of channels squeezed into one. 1 leaves a layer as it is.
         operation: "sum", "max" or "average", see `compactnet.layers.InterchannelPooling`.
         filters: Which layers may be replaced, as in `keras.Model.quantize`: a regular expression that is searched in
-            the layer's name, a list of them, or a function of a layer that returns a truth value; None for all.
+            the layer's name, a list of them, or a function of a layer that returns a truth value; None for all. The
+            function gets copies of the layers, with their names and configs.
         factors: `{layer name: C}`, for layers with a factor other than `compact_factor`.
         skip_first: Whether convolutions stay that no pooling and no stride comes before. They see few channels or fine
             detail; the paper leaves them standard too.
@@ -73,7 +74,7 @@ def compress(
     check_data_formats(original)
     rules = Rules(
         compact_factor=check_integer("compact_factor", compact_factor),
-        operation=check_choice("operation", operation, OPERATIONS),
+        operation=check_choice("operation", operation, ("sum", "max", "average")),
         grouping=check_choice("grouping", grouping, GROUPINGS),
         filters=_check_filters(filters),
         factors=_check_factors(factors, convolutions(original)),
@@ -127,9 +128,10 @@ def _flops(model):
     if any(None in tensor.shape[1:] for tensor in model.inputs):
         return None
     try:
-        return complexity(model).flops
+        counted = complexity(model)
     except InputError:
         return None
+    return None if counted.unknown else counted.flops
 
 
 def _check_filters(filters):

@@ -38,6 +38,17 @@ DIFFERENCE = 1e-4
 AGREEMENT = {"float16": 0.99, "int8": 0.97, "int8_dynamic": 0.97}
 """Least share of samples with the model's most probable class, for files of other precisions."""
 
+KEEPS_PROBABILITIES = (
+    keras.layers.Reshape,
+    keras.layers.Flatten,
+    keras.layers.Dropout,
+    keras.layers.GlobalAveragePooling1D,
+    keras.layers.GlobalAveragePooling2D,
+    keras.layers.GlobalMaxPooling1D,
+    keras.layers.GlobalMaxPooling2D,
+)
+"""Layers whose outputs are probabilities where their inputs are, as in sound event detection frame by frame."""
+
 ROUNDS = 30
 """Timed calls of each form."""
 
@@ -50,7 +61,8 @@ class ExportReport:
         path: The file or folder.
         format: "litert", "onnx", "openvino" or "saved_model".
         precision: As asked for.
-        interchannel: The form of the interchannel operation that was kept; None where the model has none.
+        interchannel: The form of the interchannel operation that was kept; None where the model has none, or none that
+            can take another form.
         milliseconds_by_form: {form: median milliseconds of a sample on one thread; on those of TensorFlow for a
             SavedModel}, for all forms that were tried.
         refused_forms: {form: why its file was not used}.
@@ -421,6 +433,8 @@ def _metadata(model, shape, precision, labels, preprocessing):
         )
     if isinstance(preprocessing, ImagePreprocessing) and (len(shape) != 3 or shape[2] not in (1, 3)):
         raise InputError(f"Images have the shape (height, width, 1 or 3), and the model's input has {tuple(shape)}.")
+    if isinstance(preprocessing, AudioPreprocessing):
+        _check_spectrogram(preprocessing, shape)
     if preprocessing is not None:
         sizes = [np.shape(value) for value in (preprocessing.mean, preprocessing.std)]
         if any(_broadcast(size, shape) != tuple(shape) for size in sizes):
@@ -433,6 +447,17 @@ def _metadata(model, shape, precision, labels, preprocessing):
         "labels": None if labels is None else [str(label) for label in labels],
         "preprocessing": None if preprocessing is None else preprocessing.to_json(),
     }
+
+
+def _check_spectrogram(preprocessing, shape):
+    """Raise an InputError where a preprocessing cannot give spectrograms of a shape."""
+    bands, frames = len(preprocessing.filterbank), None
+    if preprocessing.seconds is not None:
+        frames = 1 + round(preprocessing.seconds * preprocessing.sample_rate) // preprocessing.hop
+    fits = len(shape) == 3 and shape[0] == bands and shape[2] == 1 and frames in (None, shape[1])
+    if not fits:
+        given = f"({bands}, {'frames' if frames is None else frames}, 1)"
+        raise InputError(f"The preprocessing gives spectrograms of shape {given}, and the model takes {tuple(shape)}.")
 
 
 def _broadcast(one, other):
@@ -450,11 +475,21 @@ def _outputs(model, x, size=32):
 
 
 def _gives_probabilities(model, outputs):
-    """Say whether outputs are probabilities: they sum to 1, or each comes from a sigmoid. Others are logits."""
-    last, _ = producer(flatten(model).outputs[0])
-    if getattr(last, "activation", None) is keras.activations.sigmoid or type(last).__name__ == "Sigmoid":
+    """Say whether outputs are probabilities: they sum to 1, or each comes from sigmoids. Others are logits."""
+    if _ends_in_sigmoid(flatten(model).outputs[0]):
         return True
     return bool((outputs >= 0).all() and np.allclose(outputs.sum(axis=-1), 1, atol=1e-3))
+
+
+def _ends_in_sigmoid(tensor):
+    """Say whether the values of a tensor are those of a sigmoid, or means or maxima of some of them."""
+    operation, inputs = producer(tensor)
+    while type(operation) in KEEPS_PROBABILITIES or (
+        type(operation) is keras.layers.Activation and operation.activation is keras.activations.linear
+    ):
+        operation, inputs = producer(inputs[0])
+    sigmoids = (keras.activations.sigmoid, keras.ops.sigmoid)
+    return getattr(operation, "activation", None) in sigmoids or type(operation).__name__ == "Sigmoid"
 
 
 def _check_place(path, format):
@@ -481,13 +516,20 @@ def _put(source, target):
             # Copied beside its place first: folders cannot be renamed across disks.
             with tempfile.TemporaryDirectory(dir=target.parent) as folder:
                 new, old = Path(folder) / "new", Path(folder) / "old"
-                shutil.copytree(source, new)
-                if target.exists():
-                    target.rename(old)
+                # Not with copytree, whose one error hides that a disk is full.
+                for one in sorted(source.rglob("*")):
+                    place = new / one.relative_to(source)
+                    if one.is_dir():
+                        place.mkdir(parents=True)
+                    else:
+                        place.parent.mkdir(parents=True, exist_ok=True)
+                        shutil.copyfile(one, place)
                 try:
+                    if target.exists():
+                        target.rename(old)
                     new.rename(target)
-                except OSError:
-                    if old.exists():
+                except BaseException:  # Ctrl-C too, or the old one would go with the temporary folder
+                    if old.exists() and not target.exists():
                         old.rename(target)
                     raise
             return target

@@ -1,6 +1,7 @@
 """Folding: a copy of a trained network without what only training needs, and with the interchannel operation in a form
 that a runtime runs fast."""
 
+import contextlib
 import functools
 from dataclasses import dataclass
 
@@ -13,8 +14,8 @@ from compactnet.deploy.forms import FORMS, PooledInterchannelPooling, SlicedInte
 from compactnet.errors import InputError
 from compactnet.layers import GroupedConv2D, InterchannelPooling
 from compactnet.measure.runtimes import inference_call
-from compactnet.networks.channels import channel_path, permute_channels
-from compactnet.networks.graph import JOINT, clone_layer, copy_weights_of, flatten
+from compactnet.networks.channels import FILTERS, channel_path, permute_channels
+from compactnet.networks.graph import JOINT, clone_layer, cloned, copy_weights_of, flatten
 from compactnet.networks.keras_internals import all_sublayers, call_again, computation_nodes, structures
 from compactnet.timing import interleaved
 
@@ -87,11 +88,21 @@ def fold(model, *, interchannel="auto", tolerance=1e-5):
     plain = {form: keras.Model(folded.inputs[0], folded.outputs[0]) for form, folded in candidates.items()}
     calls = {form: inference_call(backend, folded, samples[0], threads=1) for form, folded in plain.items()}
     timings = interleaved(calls, ROUNDS)
-    return checked(model, candidates[min(timings, key=lambda form: timings[form].median)], tolerance)
+    *faster, last = sorted(timings, key=lambda form: timings[form].median)
+    for form in faster:
+        with contextlib.suppress(InputError):
+            return checked(model, candidates[form], tolerance)
+    return checked(model, candidates[last], tolerance)
 
 
 def in_float32(model):
-    """Return a model whose layers all compute in float32: the model itself, or a copy of one in mixed precision."""
+    """Return a model whose layers all compute in float32: the model itself, or a copy of one in mixed precision.
+
+    A layer inside a wrapper that cannot be opened, such as `TimeDistributed`, keeps its precision.
+
+    Raises:
+        InputError: a layer is quantized and computes in mixed precision, or cannot be copied with another precision.
+    """
     if not isinstance(model, keras.Model) or (
         not hasattr(model, "operations") and not isinstance(model, keras.Sequential)
     ):
@@ -99,6 +110,11 @@ def in_float32(model):
     layers = [layer for layer in all_sublayers(model) if not isinstance(layer, keras.layers.InputLayer | keras.Model)]
     if all(layer.dtype_policy.compute_dtype in ("float32", None) for layer in layers):
         return model
+    if quantized := [layer.name for layer in layers if getattr(layer, "quantization_mode", None)]:
+        raise InputError(
+            f"{quantized[0]!r} is quantized in a model of mixed precision. Give the model as it was before quantize(): "
+            "files are quantized with `precision`."
+        )
     flat = flatten(model, copy_weights=True)
     originals = {layer.name: layer for layer in flat.layers}
 
@@ -111,7 +127,7 @@ def in_float32(model):
             copy_weights_of(original, layer)
         return outputs
 
-    return keras.models.clone_model(flat, clone_function=clone, call_function=call, recursive=False)
+    return cloned(flat, clone, call)
 
 
 def fold_into(model, form):
@@ -163,6 +179,9 @@ def checked(model, folded, tolerance):
 def random_samples(model, batch_size, shape=None):
     """Return a list of float32 arrays, one for each input of a model, from a fixed seed.
 
+    Values are normal, or pixels from 0 to 255 for inputs of uint8, or 0 and 1 for those of other integers, which may be
+    indices.
+
     Args:
         model: A functional `keras.Model`.
         batch_size: Number of samples.
@@ -171,7 +190,14 @@ def random_samples(model, batch_size, shape=None):
     generator = np.random.default_rng(0)
     shapes = [shape] if shape else [tensor.shape[1:] for tensor in model.inputs]
     known = [[UNKNOWN_EXTENT if extent is None else extent for extent in one] for one in shapes]
-    return [generator.normal(size=(batch_size, *one)).astype("float32") for one in known]
+    drawn = []
+    for tensor, one in zip(model.inputs, known, strict=True):
+        size = (batch_size, *one)
+        if tensor.dtype.startswith("float") or tensor.dtype == "bfloat16":
+            drawn.append(generator.normal(size=size))
+        else:
+            drawn.append(generator.integers(0, 256 if tensor.dtype == "uint8" else 2, size=size))
+    return [values.astype("float32") for values in drawn]
 
 
 @dataclass(frozen=True)
@@ -226,7 +252,7 @@ class _Folding:
         for tensor in flat.outputs:
             self._users.setdefault(id(tensor), []).append(None)
         self.units = [self._unit(node) for node in self._nodes if isinstance(node.operation, InterchannelPooling)]
-        self._forms, self._kernel_of, self._parts_of, self._pools = {}, {}, {}, {}
+        self._forms, self._kernel_of, self._parts_of, self._pools, self._rescalings = {}, {}, {}, {}, {}
         for unit in self.units:
             self._prepare(unit, form if unit.takes(form) else "slices")
 
@@ -241,7 +267,10 @@ class _Folding:
             strided = True
         follower = self._sole_user(node.output_tensors[0])
         is_pointwise = (
-            isinstance(follower, keras.layers.Conv2D)
+            type(follower) in FILTERS  # a subclass may compute something else with its kernel
+            and not getattr(follower, "quantization_mode", None)
+            and not getattr(follower, "lora_enabled", False)
+            and follower.data_format == "channels_last"
             and (follower.kernel_size, follower.strides, follower.groups) == ((1, 1), (1, 1), 1)
             and self._calls[id(follower)] == self._calls[id(pooling)] == 1
         )
@@ -285,12 +314,14 @@ class _Folding:
     def _again(self, node, made):
         """Return the list of outputs of a node in the copy."""
         operation, inputs = node.operation, [made[id(tensor)] for tensor in node.input_tensors]
-        if isinstance(operation, IDENTITIES) or self._is_absorbed(node):
+        if self._is_identity(node) or self._is_absorbed(node):
             return inputs
         if isinstance(operation, InterchannelPooling):
             return [self._pool(operation, inputs[0])]
-        if type(operation) is keras.layers.Normalization and self._calls[id(operation)] == 1:
-            return [_rescaling(operation)(inputs[0])]
+        if type(operation) is keras.layers.Normalization:
+            if id(operation) not in self._rescalings:
+                self._rescalings[id(operation)] = _rescaling(operation)
+            return [self._rescalings[id(operation)](inputs[0])]
         if normalization := self._normalization_after(node):
             weights = _absorb(operation, normalization)
             config = {**operation.get_config(), "use_bias": True}
@@ -322,6 +353,10 @@ class _Folding:
         ):
             return normalization
         return None
+
+    def _is_identity(self, node):
+        # A subclass may do something, as does a layer that is told to train.
+        return type(node.operation) in IDENTITIES and not node.arguments.kwargs.get("training")
 
     def _is_absorbed(self, node):
         if not isinstance(node.operation, keras.layers.BatchNormalization):
@@ -375,16 +410,15 @@ def _split(layer, config, weights, inputs, parts, kept):
 
 
 def _rescaling(normalization):
-    """Return a layer that computes what a `Normalization` does, or the layer itself unless it is one of the last axis.
+    """Return a layer that computes what a `Normalization` does.
 
     Its statistics are tensors that belong to no variable: a converter would make inputs of them.
     """
     mean, variance = (keras.ops.convert_to_numpy(of) for of in (normalization.mean, normalization.variance))
-    if mean.size not in (1, mean.shape[-1]):
-        return normalization
     deviation = np.maximum(np.sqrt(variance), keras.config.epsilon())
     scale, offset = (deviation, mean) if normalization.invert else (1 / deviation, -mean / deviation)
-    scale, offset = (of.ravel().tolist() if of.size > 1 else of.item() for of in (scale, offset))
+    # Without the axis of the batch; those of length 1 broadcast.
+    scale, offset = (of.item() if of.size == 1 else np.squeeze(of, 0).tolist() for of in (scale, offset))
     return keras.layers.Rescaling(scale, offset, name=normalization.name, dtype=normalization.dtype_policy)
 
 

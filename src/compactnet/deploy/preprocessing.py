@@ -100,7 +100,10 @@ class AudioPreprocessing:
             length = round(self.seconds * self.sample_rate)
             samples = np.pad(samples[:length], (0, max(0, length - len(samples))))
         filterbank = scipy.sparse.csr_array(self.filterbank)
-        features = decibels(mel_power(samples, self.window, filterbank, self.hop, self.fft))[..., np.newaxis]
+        try:
+            features = decibels(mel_power(samples, self.window, filterbank, self.hop, self.fft))[..., np.newaxis]
+        except InputError as error:
+            raise InputError(f"{path}: {error}") from error
         if features.shape != tuple(shape):
             raise InputError(
                 f"{path} lasts {len(samples) / self.sample_rate:.2f} s, which gives {features.shape[1]} frames; the "

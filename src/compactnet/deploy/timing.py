@@ -35,11 +35,11 @@ WARM_UP_SECONDS = 0.1
 def time_deployed(specs, work: Workload, rounds=5, calls=6, stream=None):
     """Export untrained networks in their fastest forms and time the files in turns, in this process.
 
-    The process must have the threads of `work` and be pinned to its core.
+    The process must be pinned to the core of `work` and have one thread.
 
     Args:
         specs: {name: `NetworkSpec`}.
-        work: A `Workload` with `deployed`.
+        work: A `Workload` with `deployed`: inference of one sample on one thread.
         rounds: Turns of each file; the order rotates by one from round to round.
         calls: Timed calls per turn.
         stream: Stream for the progress bar; standard error if left out.
@@ -48,13 +48,19 @@ def time_deployed(specs, work: Workload, rounds=5, calls=6, stream=None):
         A `SpeedRecord`.
 
     Raises:
-        InputError: the runtime does not run exported files, a converter is missing, or a network cannot be converted.
+        InputError: the work is of another kind, a converter is missing, or a network cannot be converted.
     """
     format = FORMATS.get(work.runtime)
     if format is None:
         raise InputError(f"Exported files run on {', '.join(FORMATS)}. Received: {work.runtime}")
     if work.precision not in SUPPORTED[format]:
         raise InputError(f"{work.runtime} runs {', '.join(SUPPORTED[format])}. Received: precision={work.precision!r}")
+    other = {"kind": "inference", "device": "cpu", "batch_size": 1, "threads": 1}
+    if wrong := [name for name, value in other.items() if getattr(work, name) != value]:
+        raise InputError(
+            "Exported files run one sample at a time on one thread of the processor. Received: "
+            f"{', '.join(f'{name}={getattr(work, name)!r}' for name in wrong)}"
+        )
     if missing := missing_converters(format):
         raise InputError(f"{work.runtime} needs {', '.join(missing)}, which is not installed.")
     started, load = environment.now(), round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None

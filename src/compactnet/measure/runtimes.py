@@ -61,12 +61,18 @@ def _jax(model, sample, threads):
 def _torch(model, sample, threads):
     import torch
 
-    torch.set_num_threads(threads)
     values = keras.ops.convert_to_tensor(sample)
 
     def call():
-        with torch.inference_mode():
-            return model(values, training=False).cpu().numpy()
+        own = torch.get_num_threads()  # of the whole process, so it must come back
+        if own != threads:
+            torch.set_num_threads(threads)
+        try:
+            with torch.inference_mode():
+                return model(values, training=False).cpu().numpy()
+        finally:
+            if own != threads:
+                torch.set_num_threads(own)
 
     return call
 

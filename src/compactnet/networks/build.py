@@ -7,7 +7,7 @@ import keras
 from compactnet.checks import check_integer, suggest
 from compactnet.errors import InputError
 from compactnet.networks.catalogue import CATALOGUE
-from compactnet.networks.pretrained import PRETRAINED, pretrained
+from compactnet.networks.pretrained import PRETRAINED, REMEDY, pretrained
 from compactnet.networks.spec import NetworkSpec
 from compactnet.networks.weights import load_weights
 
@@ -85,7 +85,7 @@ def _pretrained(network, input_shape, classes, resize_to, name, weights):
                 f"without weights. Received: {argument}={value!r}"
             )
     model = build(found.network, found.input_shape, len(found.class_names), name=name or network)
-    load_weights(PRETRAINED[network, weights].with_suffix(".npz"), model, found.weights_sha256)
+    load_weights(PRETRAINED[network, weights].with_suffix(".npz"), model, found.weights_sha256, REMEDY)
     return model
 
 

@@ -106,6 +106,7 @@ def is_elementwise(activation):
 def _has_free_filters(operation):
     return (
         type(operation) in FILTERS
+        and not getattr(operation, "lora_enabled", False)
         and operation.groups == 1
         and operation.data_format == "channels_last"
         and is_elementwise(operation.activation)

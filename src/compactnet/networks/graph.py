@@ -45,17 +45,45 @@ def flatten(model, copy_weights=False):
             "`model` must be a functional keras.Model or a built keras.Sequential. "
             f"Received: {type(model).__name__}. Build it from keras.Input with the functional API."
         )
-    flat, opened = model, True
+    # A new model around the same layers is not compiled: a copy would be compiled too, and need the loss's config.
+    flat, opened = keras.Model(model.input, model.output, name=model.name), True
     # A sublayer may be composite in turn: each pass opens one level, until one finds nothing to open.
     while opened:
         flat, opened = _copy_opened(flat, copy_weights)
-    if flat.count_params() != model.count_params():
+    check_shares_nothing(flat, model)
+    return flat
+
+
+def check_shares_nothing(copy, model):
+    """Check that a copy of a model whose nested models were opened has its parameters.
+
+    Raises:
+        InputError: it has more, because two models inside shared a layer, which is two layers now.
+    """
+    if copy.count_params() != model.count_params():
         raise InputError(
-            f"A flat copy of {model.name!r} would have {flat.count_params()} parameters instead of "
+            f"A flat copy of {model.name!r} would have {copy.count_params()} parameters instead of "
             f"{model.count_params()}, because two models inside it share a layer. Call that layer in the outer model "
             "only."
         )
-    return flat
+
+
+def cloned(model, clone, call):
+    """Return `keras.models.clone_model` of a functional model that is not compiled.
+
+    Args:
+        model: A functional `keras.Model`.
+        clone: Function from an operation to its copy.
+        call: Function of a copied operation and its arguments that returns its outputs.
+
+    Raises:
+        InputError: a layer cannot be copied from its config.
+    """
+    try:
+        return keras.models.clone_model(model, clone_function=clone, call_function=call, recursive=False)
+    except (NotImplementedError, TypeError, ValueError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise InputError(f"{model.name!r} cannot be copied layer by layer from their configs: {reason}") from error
 
 
 def clone_layer(operation, **changes):
@@ -110,12 +138,7 @@ def _copy_opened(model, copy_weights):
                 sublayer.name = layer.name + JOINT + sublayer.name
         return parts
 
-    try:
-        copy = keras.models.clone_model(model, clone_function=clone_layer, call_function=call, recursive=False)
-    except (NotImplementedError, TypeError, ValueError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise InputError(f"{model.name!r} cannot be copied layer by layer from their configs: {reason}") from error
-    return copy, bool(opened)
+    return cloned(model, clone_layer, call), bool(opened)
 
 
 def _contains_all_weights(outputs, layer):

@@ -12,6 +12,8 @@ from compactnet.validation import Count, Number, StrictModel, read_json
 FOLDER = Path(__file__).parent / "trained"
 """Holds, for each network, the weights as .npz and what is known of them as .json."""
 
+REMEDY = "Install the package again."
+
 PRETRAINED = MappingProxyType(
     {
         tuple(path.stem.rsplit("-", 1)): path
@@ -89,4 +91,4 @@ def pretrained(network, weights="cifar10"):
     if path is None:
         known = ", ".join(f"{name} ({kind})" for name, kind in PRETRAINED)
         raise InputError(f"There are no weights {weights!r} of {network!r}. There are those of {known}.")
-    return read_json(Pretrained, path, "Install the package again.")
+    return read_json(Pretrained, path, REMEDY)

@@ -15,13 +15,14 @@ def save_weights(path, model):
     write_npz(path, {f"arr_{index}": array for index, array in enumerate(_arrays(model))})
 
 
-def load_weights(path, model, expected_hash):
+def load_weights(path, model, expected_hash, remedy=TRAIN_AGAIN):
     """Load the weights of a run into a model.
 
     Args:
         path: The file that `save_weights` wrote.
         model: The model of the run's network; it is unchanged if the weights are not the run's.
         expected_hash: The record's `weights_sha256`.
+        remedy: What to do if the file is missing or another; messages end with it.
 
     Raises:
         InputError: the record has no hash, or the file is missing or belongs to another network or run.
@@ -32,12 +33,12 @@ def load_weights(path, model, expected_hash):
         content = read_npz(path)
         arrays = [content[f"arr_{index}"] for index in range(len(content))]
     except FileNotFoundError as error:
-        raise InputError(f"{path} is missing. {TRAIN_AGAIN}") from error
+        raise InputError(f"{path} is missing. {remedy}") from error
     except (ValueError, KeyError) as error:
-        raise InputError(f"{path} has no weights: {error}. {TRAIN_AGAIN}") from error
+        raise InputError(f"{path} has no weights: {error}. {remedy}") from error
     shapes = [array.shape for array in _arrays(model)]
     if _hash(arrays) != expected_hash or [array.shape for array in arrays] != shapes:
-        raise InputError(f"{path} does not hold the weights of this record. {TRAIN_AGAIN}")
+        raise InputError(f"{path} does not hold the weights of this record. {remedy}")
     model.set_weights(arrays)
 
 
