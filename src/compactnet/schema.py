@@ -227,7 +227,7 @@ class Experiment(StrictModel):
         data: The section of the data set that its `source` names.
         networks: The networks, see `Network`.
         skeletons: Fields changed in every network with a skeleton, by the skeleton's kind: `{vgg8: {padding: same}}`.
-            The fields that a network names itself come before them. Empty once they are in `networks`.
+            Where a network gives the field itself, its own value counts. Empty once they are in `networks`.
         training: The `Training`.
         seeds: The seeds; a network has one run for each.
         seeds_of: {network: number}, for networks that have runs for the first few seeds only.

@@ -157,18 +157,22 @@ def test_a_run_with_a_record_keeps_its_execution(machine, choose, repository):
     assert len(choose("implementation=fast", records=[record], only=["xvgg8"]).left) == 5
 
 
-def test_measuring_that_was_interrupted_goes_on(machine, choose, monkeypatch):
+def interrupt(machine, choose, monkeypatch, after):
+    """Choose, and stop the measuring after some ways."""
     whole = executions.measure_epoch
 
     def interrupted(*arguments):
-        if len(machine) == 5:
+        if len(machine) == after:
             raise KeyboardInterrupt
         return whole(*arguments)
 
-    monkeypatch.setattr(executions, "measure_epoch", interrupted)
-    with pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(executions, "measure_epoch", interrupted)
         choose()
-    monkeypatch.setattr(executions, "measure_epoch", whole)
+
+
+def test_measuring_that_was_interrupted_goes_on(machine, choose, monkeypatch):
+    interrupt(machine, choose, monkeypatch, after=5)
     choose()
     assert len(machine) == 2 * 6
 
@@ -176,17 +180,7 @@ def test_measuring_that_was_interrupted_goes_on(machine, choose, monkeypatch):
 def test_of_a_later_network_the_measuring_begins_anew(machine, choose, monkeypatch):
     choose(only=["xvgg8"])
     machine.clear()
-    whole = executions.measure_epoch
-
-    def interrupted(*arguments):
-        if len(machine) == 2:
-            raise KeyboardInterrupt
-        return whole(*arguments)
-
-    monkeypatch.setattr(executions, "measure_epoch", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        choose()
-    monkeypatch.setattr(executions, "measure_epoch", whole)
+    interrupt(machine, choose, monkeypatch, after=2)
     machine.clear()
     # Slow with one thread, so that the first way is not the fastest.
     assert ways(choose(only=["mobilenet_v1_025"])) == {("jax, fast", 1)}
