@@ -21,7 +21,7 @@ LAST_EPOCHS = 3
 
 NOTES = (
     f"Each claim is a difference of mean test accuracies over the last {LAST_EPOCHS} epochs, in percentage points, "
-    "and has been in the experiment's config since before its own first run. It is *supported* if the difference is above "
+    "and has been in the config since before its own first run. It is *supported* if the difference is above "
     f"0, and *contradicted* if it is below, with a p-value of at most {SIGNIFICANT:.2f} by Welch's test after Holm's "
     "adjustment for all contrasts of the experiment, those without runs included; otherwise it is *undecided*. The "
     f"{100 * CONFIDENCE:.0f} % interval is not adjusted. Verdicts are *provisional* while planned runs are missing. "
