@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from compactnet.deploy import tied_kernel, untied_kernel
 from compactnet.errors import InputError
-from compactnet.layers import CompactConv2D, InterchannelPooling
+from compactnet.layers import CompactConv2D, GroupedConv2D, InterchannelPooling
 
 CASES = {
     "factor": st.integers(1, 5),
@@ -41,6 +41,19 @@ def test_a_compact_convolution_is_a_separable_one_with_tied_rows(operation):
     tied = tied_kernel(pointwise, 4, operation, "adjacent")
     separable.set_weights([compact.depthwise.get_weights()[0], tied, bias])
     np.testing.assert_allclose(separable(values), expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("grouping", ["adjacent", "strided"])
+def test_without_an_activation_depthwise_convolution_and_sum_are_a_grouped_convolution(grouping):
+    compact = CompactConv2D(6, 3, 4, depthwise_activation=None, grouping=grouping, epsilon=0.0)
+    values = np.random.default_rng(2).normal(size=(2, 7, 7, 8)).astype("float32")
+    expected = compact(values)
+    depthwise = compact.depthwise.get_weights()[0][..., 0]
+    members = np.arange(8).reshape(2, 4) if grouping == "adjacent" else np.arange(8).reshape(4, 2).T
+    grouped = GroupedConv2D(2, 3, groups=2, use_bias=False)
+    grouped.build(values.shape)
+    grouped.set_weights([depthwise[:, :, members.T]])
+    np.testing.assert_allclose(compact.pointwise(grouped(values[..., members.ravel()])), expected, rtol=1e-4, atol=1e-5)
 
 
 def losses(operation, epsilon, steps=3):
