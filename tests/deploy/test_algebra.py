@@ -45,15 +45,20 @@ def test_a_compact_convolution_is_a_separable_one_with_tied_rows(operation):
 
 @pytest.mark.parametrize("grouping", ["adjacent", "strided"])
 def test_without_an_activation_depthwise_convolution_and_sum_are_a_grouped_convolution(grouping):
-    compact = CompactConv2D(6, 3, 4, depthwise_activation=None, grouping=grouping, epsilon=0.0)
-    values = np.random.default_rng(2).normal(size=(2, 7, 7, 8)).astype("float32")
-    expected = compact(values)
-    depthwise = compact.depthwise.get_weights()[0][..., 0]
+    generator = np.random.default_rng(2)
+    values = generator.normal(size=(2, 7, 7, 8)).astype("float32")
+    compact = CompactConv2D(6, 3, 4, depthwise_activation=None, grouping=grouping)
+    compact.build(values.shape)
+    gamma, beta, mean, variance = statistics = generator.uniform(0.5, 2, (4, 8))
+    compact.normalization.set_weights(statistics)
+    scale = gamma / np.sqrt(variance + compact.epsilon)
+    kernel = compact.depthwise.get_weights()[0][..., 0] * scale
     members = np.arange(8).reshape(2, 4) if grouping == "adjacent" else np.arange(8).reshape(4, 2).T
-    grouped = GroupedConv2D(2, 3, groups=2, use_bias=False)
+    grouped = GroupedConv2D(2, 3, groups=2)
     grouped.build(values.shape)
-    grouped.set_weights([depthwise[:, :, members.T]])
-    np.testing.assert_allclose(compact.pointwise(grouped(values[..., members.ravel()])), expected, rtol=1e-4, atol=1e-5)
+    grouped.set_weights([kernel[:, :, members.T], (beta - mean * scale)[members].sum(1)])
+    outputs = compact.pointwise(grouped(values[..., members.ravel()]))
+    np.testing.assert_allclose(outputs, compact(values), rtol=1e-4, atol=1e-4)
 
 
 def losses(operation, epsilon, steps=3):

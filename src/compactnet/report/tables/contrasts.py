@@ -21,10 +21,11 @@ LAST_EPOCHS = 3
 
 NOTES = (
     f"Each claim is a difference of mean test accuracies over the last {LAST_EPOCHS} epochs, in percentage points, "
-    "and has been in the config since before its own first run. It is *supported* if the difference is above "
-    f"0, and *contradicted* if it is below, with a p-value of at most {SIGNIFICANT:.2f} by Welch's test after Holm's "
-    "adjustment for all contrasts of the experiment, those without runs included; otherwise it is *undecided*. The "
-    f"{100 * CONFIDENCE:.0f} % interval is not adjusted. Verdicts are *provisional* while planned runs are missing. "
+    "and has been in the experiment's config since before its first run, unless the config says otherwise. It is "
+    "*supported* if the difference is above 0, and *contradicted* if it is below, with a p-value of at most "
+    f"{SIGNIFICANT:.2f} by Welch's test after Holm's adjustment for all contrasts of the experiment, those without "
+    f"runs included; otherwise it is *undecided*. The {100 * CONFIDENCE:.0f} % interval is "
+    "not adjusted. Verdicts are *provisional* while planned runs are missing. "
     "The last two columns have what the last epoch alone, which Tables III and IV show, would say: a verdict that it "
     "changes is weak.",
     "Runs of few epochs compare how fast networks learn as much as where they end: `learning_curves.png` shows which "
