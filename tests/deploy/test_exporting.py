@@ -10,7 +10,7 @@ from compactnet.deploy import calibration_samples, converting, export, exporting
 from compactnet.deploy.exporting import converted_files
 from compactnet.errors import InputError, ResourceError
 from compactnet.networks import build
-from tests.deploy.networks import FOLDED, needs_runtimes, small, with_statistics
+from tests.deploy.networks import FOLDED, needs_runtimes, small, trained, with_statistics
 
 pytestmark = needs_runtimes
 
@@ -23,12 +23,18 @@ def samples():
 
 
 @pytest.fixture(scope="module")
-def confident():
-    """A network whose classes are not chance, as after training: its classifier has large weights."""
-    model = small()
-    kernel, bias = model.layers[-1].get_weights()
-    model.layers[-1].set_weights([20 * kernel, bias])
-    return model
+def colours():
+    """Eight samples of each of five classes: noise around the class's colour, and the classes."""
+    classes = np.arange(40) % 5
+    colours = 2 * np.array([[1, 0, 0], [0, 1, 0], [0, 0, 1], [-1, -1, -1], [1, 1, 1]])
+    noise = 0.5 * np.random.default_rng(3).normal(size=(40, 12, 12, 3))
+    return (colours[classes][:, None, None] + noise).astype("float32"), classes
+
+
+@pytest.fixture(scope="module")
+def confident(colours):
+    """A network that tells all five classes apart by a margin that no rounding crosses."""
+    return trained(small(), *colours)
 
 
 @pytest.mark.parametrize(
@@ -44,8 +50,8 @@ def confident():
         for format in formats
     ],
 )
-def test_files_of_every_precision_agree_with_the_model(tmp_path, confident, samples, precision, format):
-    classes = np.argmax(confident(samples), axis=-1)
+def test_files_of_every_precision_agree_with_the_model(tmp_path, confident, colours, precision, format):
+    samples, classes = colours
     report = export(
         confident,
         tmp_path / f"model{SUFFIXES[format]}",
