@@ -15,6 +15,7 @@ def main():
     from compactnet.experiments.checkpoints import of_other_protocols
     from compactnet.experiments.config import load_experiment, load_shipped
     from compactnet.experiments.evaluation import few_steps
+    from compactnet.experiments.records import is_done, read_records
     from compactnet.files import check_writable
     from compactnet.measure.counts import CountCache
     from compactnet.report.sources import read_sources
@@ -48,15 +49,14 @@ def main():
         check_writable(options.results / folder)
     workers = options.workers
     if options.launcher == "local":  # a cluster's nodes may differ from this machine
-        from compactnet.experiments.records import read_records
         from compactnet.measure.executions import choose_executions
 
-        found = read_records(options.results / "records" / experiment.name)
+        found = read_records(options.results / "records")
         choice = choose_executions(experiment, runs, found, sizes, options.results, options.workers)
         runs, workers = choice.runs, choice.workers
     jobs = [_make_job(run, fingerprints, options) for run in runs]
     for job in jobs:
-        if not job.record.exists() and not job.checkpoints.exists() and (others := of_other_protocols(job)):
+        if not is_done(job) and not job.checkpoints.exists() and (others := of_other_protocols(job)):
             print(
                 f"{job.title} begins anew: its checkpoints in {others[-1]} are from other data, code, threads or "
                 "another backend."

@@ -72,7 +72,7 @@ def sweep_in(tmp_path, monkeypatch, new_stream=io.StringIO):
 
     monkeypatch.setattr(launcher, "start", start)
     monkeypatch.setattr(launcher, "POLL_SECONDS", 0.05)
-    monkeypatch.setattr(tracker.records, "is_done", lambda path, _: path.exists())
+    monkeypatch.setattr(tracker.records, "is_done", lambda job: job.record.exists())
 
     def job_of(name):
         content = {"name": "made-up", "data": {"source": "cifar10"}, "training": {"epochs": 3}, "seeds": [0]}

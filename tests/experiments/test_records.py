@@ -7,7 +7,7 @@ import pytest
 from compactnet.errors import InputError
 from compactnet.experiments import records
 from compactnet.experiments.config import load_experiment
-from compactnet.schema import FailureRecord
+from compactnet.schema import FailureRecord, Job
 from tests.factories import run_record
 
 
@@ -24,12 +24,28 @@ def test_a_record_comes_back_as_it_was(tmp_path, record):
     assert [entry.name for entry in path.parent.iterdir()] == ["n.json"]
 
 
+def job_of(record, folder, **changes):
+    run = record.run.model_copy(update=changes)
+    return Job(run=run, protocol_hash=record.protocol_hash, data_folder=folder, results_folder=folder)
+
+
 def test_only_a_record_of_the_same_protocol_means_done(tmp_path, record):
-    path = tmp_path / "n.json"
-    assert not records.is_done(path, record.protocol_hash)
-    records.write_record(path, record)
-    assert records.is_done(path, record.protocol_hash)
-    assert not records.is_done(path, "0" * 64)
+    job = job_of(record, tmp_path)
+    assert not records.is_done(job)
+    records.write_record(job.record, record)
+    assert records.is_done(job)
+    other = job.model_copy(update={"protocol_hash": "0" * 64})
+    assert not records.is_done(other)
+    records.write_record(other.record, record)
+    assert not records.is_done(other)
+
+
+def test_a_run_that_another_experiment_has_done_is_done_on_official_data(tmp_path, record):
+    records.write_record(job_of(record, tmp_path).record, record)
+    assert records.is_done(job_of(record, tmp_path, experiment="other"))
+    generated = record.run.data.model_copy(update={"generated": True})
+    assert not records.is_done(job_of(record, tmp_path, experiment="other", data=generated))
+    assert not records.is_done(job_of(record, tmp_path, experiment="other", seed=7))
 
 
 def test_an_altered_a_truncated_and_an_incomplete_record_are_refused(tmp_path, record):

@@ -157,6 +157,22 @@ def test_a_run_with_a_record_keeps_its_execution(machine, choose, repository):
     assert len(choose("implementation=fast", records=[record], only=["xvgg8"]).left) == 5
 
 
+def test_a_run_that_another_experiment_has_done_is_not_trained_again_on_official_data(machine, choose, repository):
+    run = load_experiment(repository / "configs" / "ic.yaml").runs(["xvgg8"])[0]
+    fingerprint = run.data.official_fingerprint + "content"
+    other = run_record(run.model_copy(update={"experiment": "other"}), fingerprint)
+    assert len(choose(records=[other], only=["xvgg8"]).left) == 4
+    assert len(choose("training.epochs=7", records=[other], only=["xvgg8"]).left) == 5
+    generated = run.data.model_copy(update={"generated": True})
+    made_up = run_record(run.model_copy(update={"experiment": "other", "data": generated}))
+    assert len(choose("table=null", "data.generated=true", records=[made_up], only=["xvgg8"]).left) == 5
+    # Its own record has the first word.
+    execution = run.execution.model_copy(update={"threads": 3})
+    own = run_record(run.model_copy(update={"execution": execution}), fingerprint)
+    for records in ([own, other], [other, own]):
+        assert choose(records=records, only=["xvgg8"]).runs[0].execution.threads == 3
+
+
 def interrupt(machine, choose, monkeypatch, after):
     """Choose, and stop the measuring after some ways."""
     whole = executions.measure_epoch

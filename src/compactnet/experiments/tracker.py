@@ -104,8 +104,8 @@ class Tracker:
         return "failed"
 
     def is_done(self, job):
-        """Say whether the record of a job exists."""
-        return records.is_done(job.record, job.protocol_hash)
+        """Say whether a job has a record."""
+        return records.is_done(job)
 
     def result(self):
         """Return the `SweepResult` at the end."""

@@ -59,7 +59,7 @@ def _raise_busy():
 
 
 def _run(job, report):
-    if records.is_done(job.record, job.protocol_hash):
+    if records.is_done(job):
         return  # another sweep finished it in the meantime
     record = train_run(
         job.run,

@@ -87,9 +87,10 @@ class Choice:
 def choose_executions(experiment, runs, records, counts, results, workers=None, measure_all=False, stream=None):
     """Choose the executions of runs.
 
-    A run that has a record keeps the record's. For the others, what the experiment leaves open is measured: the
-    backend, where KERAS_BACKEND is not set; the implementation and oneDNN, where `implementation` is "auto"; the
-    threads, where `threads` is "auto" and the number of workers is not given. Nothing is trained.
+    A run that has a record keeps the record's; on official data, the record may be another experiment's. For the
+    others, what the experiment leaves open is measured: the backend, where KERAS_BACKEND is not set; the implementation
+    and oneDNN, where `implementation` is "auto"; the threads, where `threads` is "auto" and the number of workers is
+    not given. Nothing is trained.
 
     Args:
         experiment: The `Experiment`.
@@ -108,6 +109,8 @@ def choose_executions(experiment, runs, records, counts, results, workers=None, 
         InputError: a network cannot be timed.
         ResourceError: a process was killed, or the choice cannot be written.
     """
+    # Of two records of a run, that of its own experiment counts.
+    records = sorted(records, key=lambda record: record.run.experiment == experiment.name)
     done = {run.key: record for run in runs for record in records if _fits(experiment, record, run)}
     left = [run for run in runs if run.key not in done]
     path = results / "executions" / f"{experiment.name}.json"
@@ -332,7 +335,9 @@ class _Chooser:
 def _fits(experiment, record, run):
     """Say whether a record is the run's, as far as can be told without reading the data."""
     done = record.run
-    if (done.key, done.budget) != (run.key, run.budget):
+    if done.experiment != run.experiment and not run.data.official_fingerprint:
+        return False
+    if (done.key[1:], done.budget) != (run.key[1:], run.budget):
         return False
     if not record.fingerprint.startswith(run.data.official_fingerprint):
         return False
