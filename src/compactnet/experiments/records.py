@@ -34,7 +34,6 @@ def read_failures(folder):
 
 def is_done(job):
     """Say whether a run has a record with its protocol hash; on official data, another experiment's counts too."""
-    paths = [job.record]
-    if job.run.data.official_fingerprint:
-        paths += sorted(job.record.parent.parent.glob(f"*/{job.record.name}"))
-    return any(path.is_file() and read_record(path).protocol_hash == job.protocol_hash for path in paths)
+    experiments = "*" if job.run.data.official_fingerprint else job.run.experiment
+    paths = (job.results_folder / "records").glob(f"{experiments}/{job.record.name}")
+    return any(read_record(path).protocol_hash == job.protocol_hash for path in paths)
