@@ -69,8 +69,8 @@ def main():
     parser.add_argument(
         "--rounds",
         type=int,
-        help=f"timed calls of inference, in {TURNS} rounds, and of what the parts operation and features compare; "
-        "training has numbers of its own (default: 30)",
+        help=f"timed calls of inference, in {TURNS} rounds, and of features; operation makes three times as many, "
+        "sweep a fifth as many runs, and training has numbers of its own (at least 3, default: 30)",
     )
     add_results_option(parser, ROOT / "runs")
     options = parser.parse_args()

@@ -17,8 +17,7 @@ def main():
     from compactnet.experiments.evaluation import few_steps
     from compactnet.experiments.records import is_done, read_records
     from compactnet.files import check_writable
-    from compactnet.measure.counts import CountCache
-    from compactnet.report.sources import read_sources
+    from compactnet.report.sources import repository_sources
     from compactnet.report.tables import select_tables, write_tables
 
     options = _parse_options()
@@ -39,8 +38,7 @@ def main():
     for sentence in few_steps(runs, {name: train for name, (train, _) in sizes.items()}):
         print(sentence)
     # All that the end needs is checked before weeks of training, not after.
-    counts = CountCache(ROOT / "results" / "complexity.csv")
-    read_sources(options.results, known, ROOT / "results" / "paper", counts)
+    repository_sources(ROOT, options.results, known)
     for folder in (
         "",
         *(f"{kind}/{experiment.name}" for kind in ("records", "logs", "checkpoints", "locks")),
@@ -66,7 +64,7 @@ def main():
     else:
         result = launcher.launch(jobs, sys.stderr, workers)
     print(result)
-    sources = read_sources(options.results, known, ROOT / "results" / "paper", counts)
+    sources = repository_sources(ROOT, options.results, known)
     for name in write_tables(options.results, sources, tables):
         print(f"{options.results / name}.csv, .md")
     return 1 if result.failed else 0

@@ -22,7 +22,7 @@ def main():
     parser.add_argument("--recount", action="store_true", help="count every network again")
     options = parser.parse_args()
     check_results(options.results)
-    sources = repository_sources(ROOT, options.results, options.recount)
+    sources = repository_sources(ROOT, options.results, recount=options.recount)
     for name in write_tables(options.results, sources):
         print(f"{options.results / name}.csv, .md")
     if options.results.resolve() == ROOT / "results":

@@ -8,9 +8,20 @@ import pytest
 from compactnet.data import Cifar10, UrbanSound8K
 from compactnet.errors import InputError
 from compactnet.networks import CATALOGUE, VGG8, Compact
-from compactnet.schema import Epoch, Execution, Experiment, Job, Predictions, RunRecord, Workload, summarize
+from compactnet.schema import (
+    Epoch,
+    Execution,
+    Experiment,
+    Job,
+    Predictions,
+    RunRecord,
+    SpeedRecord,
+    Workload,
+    summarize,
+)
 from compactnet.validation import validate
 from tests.factories import run_record
+from tests.report.factories import speed_record
 
 CONTENT = {
     "name": "small",
@@ -20,6 +31,8 @@ CONTENT = {
     "training": {"epochs": 2},
     "seeds": [0, 1, 2],
 }
+
+EPOCH = {"epoch": 1, "train_loss": 0, "train_accuracy": 1, "test_loss": 0, "test_accuracy": 1, "seconds": 1}
 
 
 def experiment(**changes):
@@ -322,7 +335,12 @@ def test_the_last_epoch_is_the_result_and_the_best_is_kept_too():
     [
         {"fingerprint": "other data"},
         {"protocol_hash": "0" * 64},
-        {"last": {"epoch": 2, "train_loss": 0, "train_accuracy": 1, "test_loss": 0, "test_accuracy": 1, "seconds": 1}},
+        {"last": EPOCH | {"epoch": 2}},
+        {"history": [EPOCH], "last": EPOCH, "best": EPOCH},
+        {"history": [EPOCH, EPOCH], "last": EPOCH, "best": EPOCH},
+        {"coverage": {}},
+        {"coverage": {"test": {"used": 10_000, "total": 10_000}}},
+        {"predictions": Predictions.of([1, 2], [1, 2]).model_dump()},
     ],
 )
 def test_an_altered_record_is_refused(changes):
@@ -330,6 +348,39 @@ def test_an_altered_record_is_refused(changes):
     assert validate(RunRecord, record.model_dump(mode="json"), "test") == record
     with pytest.raises(InputError, match="it was altered"):
         validate(RunRecord, record.model_dump(mode="json") | changes, "test")
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        (
+            {"coverage": {"train": {"used": 2, "total": 1}, "test": {"used": 1, "total": 1}}},
+            "used must be at most total",
+        ),
+        ({"coverage": {"train": {"used": 1, "total": 1}, "test": {"used": 0, "total": 1}}}, "coverage.test.used"),
+        ({"last": EPOCH | {"test_accuracy": 1.5}}, "last.test_accuracy"),
+        ({"recalibrated_accuracy": 80}, "recalibrated_accuracy"),
+    ],
+)
+def test_values_that_a_record_cannot_have_are_refused(changes, reason):
+    with pytest.raises(InputError, match=reason):
+        validate(RunRecord, run_record(first()).model_dump(mode="json") | changes, "test")
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"flops": 0}, "networks.1.flops"),
+        ({"seconds": [[0.1, 0.2], [0.1]]}, "each round must have as many calls"),
+        ({"seconds": [[0.1, 0.2]]}, "each must have as many rounds"),
+    ],
+)
+def test_timings_that_cannot_be_compared_are_refused(changes, reason):
+    record = speed_record("vgg8").model_dump(mode="json")
+    assert validate(SpeedRecord, record, "test") == speed_record("vgg8")
+    record["networks"][1] |= changes
+    with pytest.raises(InputError, match=reason):
+        validate(SpeedRecord, record, "test")
 
 
 @pytest.mark.parametrize(

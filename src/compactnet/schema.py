@@ -460,22 +460,31 @@ class Environment(StrictModel):
     commit: str | None = None
 
 
+Share = Annotated[Number, Field(ge=0, le=1)]
+
+
 class Epoch(StrictModel):
     """Loss and accuracy after an epoch, the training figures averaged over its steps."""
 
     epoch: Count
     train_loss: Number
-    train_accuracy: Number
+    train_accuracy: Share
     test_loss: Number
-    test_accuracy: Number
+    test_accuracy: Share
     seconds: Number
 
 
 class Coverage(StrictModel):
     """Samples used of all samples of a split."""
 
-    used: int
-    total: int
+    used: Count
+    total: Count
+
+    @model_validator(mode="after")
+    def _a_part(self):
+        if self.used > self.total:
+            raise ValueError(f"used must be at most total. Received: used={self.used}, total={self.total}")
+        return self
 
 
 class Predictions(StrictModel):
@@ -579,8 +588,8 @@ class RunRecord(StrictModel):
     params: int
     weights_sha256: str | None = None
     predictions: added(Predictions | None, None) = None
-    recalibrated_accuracy: added(Number | None, None) = None
-    initial_statistics_share: added(Number | None, None) = None
+    recalibrated_accuracy: added(Share | None, None) = None
+    initial_statistics_share: added(Share | None, None) = None
     coverage: dict[Literal["train", "test"], Coverage]
     skipped: dict[str, str] = Field(default_factory=dict)
     finished: str
@@ -593,9 +602,16 @@ class RunRecord(StrictModel):
         figures = {"last": self.last, "best": self.best}
         if self.run.protocol_hash(self.fingerprint) != self.protocol_hash or figures != summarize(self.history):
             raise ValueError("it was altered: its protocol or its figures do not match the rest of it")
+        if [epoch.epoch for epoch in self.history] != list(range(1, self.run.training.epochs + 1)):
+            raise ValueError("it was altered: its history does not have each epoch of its training once")
+        if set(self.coverage) != {"train", "test"}:
+            raise ValueError("it was altered: its coverage does not have both splits, train and test")
         # Computed by another program, whose rounding may turn close decisions.
         if self.predictions:
-            allowed = PREDICTION_TOLERANCE + 2 / len(self.predictions.arrays[0])
+            samples = len(self.predictions.arrays[0])
+            if samples != self.coverage["test"].used:
+                raise ValueError("it was altered: it does not have a prediction for each test sample")
+            allowed = PREDICTION_TOLERANCE + 2 / samples
             if abs(self.predictions.accuracy - self.last.test_accuracy) > allowed:
                 raise ValueError("it was altered: its predictions do not have the accuracy of its last epoch")
         return self
@@ -679,11 +695,17 @@ class NetworkTimings(StrictModel):
     """
 
     network: str
-    flops: int
+    flops: Count
     peak_bytes: int | None
     interchannel: added(str | None, None) = None
     milliseconds_by_form: added(dict[str, float], {}) = Field(default_factory=dict)
     seconds: Annotated[tuple[Annotated[tuple[PositiveFloat, ...], Field(min_length=1)], ...], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _equal_rounds(self):
+        if len({len(calls) for calls in self.seconds}) > 1:
+            raise ValueError(f"seconds: each round must have as many calls. Received: {list(map(len, self.seconds))}")
+        return self
 
     @property
     def quartiles(self):
@@ -725,6 +747,13 @@ class SpeedRecord(StrictModel):
     environment: Environment
     accelerator: str | None
     networks: Annotated[tuple[NetworkTimings, ...], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _timed_in_turns(self):
+        rounds = {timings.network: len(timings.seconds) for timings in self.networks}
+        if len(set(rounds.values())) > 1:
+            raise ValueError(f"networks: each must have as many rounds. Received: {rounds}")
+        return self
 
     def timings(self, network):
         """Return the `NetworkTimings` of a network, or None where it was not timed."""

@@ -19,14 +19,14 @@ def planned_run(experiment, network, seed=0, fold=""):
 
 
 def run_record(experiment, network, seed=0, last=0.8, best=0.95, fold="", fingerprint=None, used=None, **fields):
-    """Return the record of a run of two epochs.
+    """Return the record of a run whose test accuracy stays the same until the last epoch.
 
     Args:
         experiment: The `Experiment`.
         network: Name of the network.
         seed: The seed.
         last: Test accuracy of the last epoch.
-        best: Test accuracy of the first.
+        best: Test accuracy of the others.
         fold: Name of the fold.
         fingerprint: Fingerprint of the data; the official one if left out.
         used: {split: samples used}.
@@ -99,14 +99,13 @@ def write(path, record):
     path.write_text(record.model_dump_json())
 
 
-def fill_results(folder, experiments, seeds=None, epochs=3, keep=lambda run: True, failed=lambda run: False):
+def fill_results(folder, experiments, seeds=None, keep=lambda run: True, failed=lambda run: False):
     """Write a record for each run of some experiments, benchmarks of several runtimes and devices, and feature maps.
 
     Args:
         folder: The results folder.
         experiments: The `Experiment`s.
         seeds: How many seeds of each experiment, or None for all.
-        epochs: Epochs in the records; None for those of the experiment.
         keep: Function of a `Run` that says whether it has a record.
         failed: Likewise, whether a run without a record has failed.
     """
@@ -114,7 +113,7 @@ def fill_results(folder, experiments, seeds=None, epochs=3, keep=lambda run: Tru
         for number, run in enumerate(experiment.runs(seeds=seeds)):
             path = folder / "records" / run.experiment / f"{run.network.name}-{number}.json"
             if keep(run):
-                write(path, _trained(run, epochs or run.training.epochs))
+                write(path, _trained(run))
             elif failed(run):
                 failure = {"reason": "FloatingPointError: made up", "attempts": 2, "log": "log", "finished": "2020"}
                 write(folder / "failures" / path.name, FailureRecord(run=run, **failure))
@@ -125,14 +124,14 @@ def fill_results(folder, experiments, seeds=None, epochs=3, keep=lambda run: Tru
     write_feature_maps(folder / "records", feature_maps())
 
 
-def _trained(run, epochs):
+def _trained(run):
     """Return a record whose accuracies rise to a plateau, lower for max and large C."""
     factor = getattr(run.network.convolution, "compact_factor", 1)
     is_max = getattr(run.network.convolution, "operation", None) == "max"
     noise = np.random.default_rng([run.seed, *run.network.name.encode()])
     plateau = 0.9 - 0.01 * factor * (1 + is_max) + noise.normal(0, 0.003)
     history = []
-    for epoch in range(1, epochs + 1):
+    for epoch in range(1, run.training.epochs + 1):
         reached = plateau * (1 - math.exp(-epoch / (6 if is_max else 4)))
         accuracies = {"train_accuracy": reached, "test_accuracy": 0.95 * reached}
         losses = {"train_loss": 1.5 - reached, "test_loss": 1.6 - reached}

@@ -9,6 +9,7 @@ from compactnet.networks import build
 from compactnet.networks.complexity import complexity
 from compactnet.report.sources import repository_sources
 from compactnet.report.tables.budget import RATE, budget, command
+from compactnet.report.tables.claims import CLAIMS, claims
 
 
 @pytest.fixture(scope="module")
@@ -23,6 +24,12 @@ def test_commands_name_configs_that_exist(rows, repository):
         _, given, path = row["command"].partition(" CONFIG=")
         if given:
             assert load_experiment(repository / path).name == name
+
+
+def test_another_folder_has_no_budget_and_no_claims_without_runs(tmp_path, repository):
+    sources = repository_sources(repository, tmp_path)
+    assert budget(sources).rows == claims(sources).rows == []
+    assert len(claims(repository_sources(repository, repository / "results")).rows) == len(CLAIMS)
 
 
 def test_hours_are_those_of_the_arithmetic_or_of_the_steps(rows, repository):

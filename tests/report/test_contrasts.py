@@ -12,7 +12,9 @@ from compactnet.report.figures.learning_curves import figure_learning_curves
 from compactnet.report.published import INTERPOLATED, interpolation, published_accuracies, published_terms
 from compactnet.report.sources import read_sources
 from compactnet.report.tables.contrasts import contrasts, outcome
-from compactnet.schema import Epoch, Network
+from compactnet.report.tables.paired import paired
+from compactnet.schema import Epoch, Network, Predictions
+from tests import factories
 from tests.report.factories import planned_run, run_record, trained_record, write
 
 SUM, PLAIN, MAX = "compact_mobilenet_sum_c8", "mobilenet_v1_0397", "compact_mobilenet_max_c8"
@@ -101,7 +103,33 @@ def test_runs_on_several_folds_are_no_repetitions(tmp_path, repository):
     counts = CountCache(repository / "results" / "complexity.csv")
     (row,) = contrasts(read_sources(tmp_path, [folds], repository / "results" / "paper", counts)).rows
     assert row["difference"] == pytest.approx(5)
-    assert (row["low"], row["verdict"]) == (None, "not enough runs")
+    assert (row["low"], row["verdict"]) == (None, "no test")
+
+
+def test_equal_runs_allow_no_test(train, judge, read):
+    train(SUM, 0.60, spread=0.0)
+    train(MAX, 0.50, seeds=3, spread=0.0)
+    row = judge()["sum_over_max"]
+    assert (row["difference"], row["low"], row["verdict"]) == (pytest.approx(10), None, "no test")
+    assert row["last_epoch_verdict"] == "no test"
+    assert "no test" in [text.get_text() for text in figure_contrasts(read()).legends[0].get_texts()]
+
+
+def test_generated_data_are_never_beside_the_paper(train, tmp_path, repository, evidence):
+    made_up = load_experiment(
+        repository / "configs" / "evidence" / "mobilenet.yaml", ["training.epochs=4", "data.generated=true"]
+    )
+    for network in (SUM, MAX):
+        for seed in (0, 1):
+            labels = np.arange(10) % 10
+            fields = {"predictions": Predictions.of(labels, labels), "accuracies": (0.5 + seed / 10, 1.0)}
+            record = factories.run_record(planned_run(made_up, network, seed), **fields)
+            write(tmp_path / "records" / f"{network}-{seed}.json", record)
+    counts = CountCache(repository / "results" / "complexity.csv")
+    sources = read_sources(tmp_path, [made_up], repository / "results" / "paper", counts)
+    assert len(sources.members[made_up.name]) == 4
+    assert contrasts(sources).rows == paired(sources).rows == []
+    assert figure_contrasts(sources) is figure_learning_curves(sources) is None
 
 
 def test_the_papers_difference_stands_beside(repository, judge):

@@ -117,6 +117,11 @@ def test_one_run_each_is_not_enough(verdicts):
     assert {row["comparisons"] for row in found.values()} == {"0 of 9", "0 of 3"}
 
 
+def test_equal_runs_allow_no_test(verdicts):
+    found = verdicts(lambda operation, factor: 0.7, spread=0.0)
+    assert {row["verdict"] for row in found.values()} == {"no test"}
+
+
 def test_an_experiment_without_average_says_nothing_about_it(repository, judge):
     found = judge(load_experiment(repository / "configs" / "ic.yaml"))
     ours = [row["guideline"] for row in found if row["evidence"] == "ic"]

@@ -15,7 +15,7 @@ PAPER = 66.92
 
 @pytest.fixture(scope="module")
 def experiment(repository):
-    return load_experiment(repository / "configs" / "evidence" / "size-64-mobilenet-025.yaml")
+    return load_experiment(repository / "configs" / "evidence" / "size-64-mobilenet-025.yaml", ["training.epochs=6"])
 
 
 @pytest.fixture

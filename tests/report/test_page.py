@@ -4,14 +4,18 @@ import re
 import shutil
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from compactnet.experiments.config import load_shipped
 from compactnet.measure.counts import CountCache
 from compactnet.report.figures import FIGURES, write_figures
-from compactnet.report.page import write_page
+from compactnet.report.page import CURVE_HEIGHT, write_page
+from compactnet.report.page import _curve as curve
 from compactnet.report.readme import fill_readme
 from compactnet.report.sources import read_sources, repository_sources
 from compactnet.report.tables import write_tables
+from compactnet.report.tables.claims import claims
 from compactnet.report.tables.image_sizes import EXPERIMENTS as SIZES
 from compactnet.schema import RunRecord, Segment
 from tests.report.factories import ENVIRONMENT, fill_results, run_record, write
@@ -72,7 +76,7 @@ def write_everything(read):
 def whole(tmp_path_factory, papers, write_everything):
     """A folder with a record of every run of the paper's experiments, and all that is made of them."""
     folder = tmp_path_factory.mktemp("whole")
-    fill_results(folder, papers, epochs=None)
+    fill_results(folder, papers)
     write_everything(folder)
     return folder
 
@@ -124,11 +128,22 @@ def test_every_record_is_behind_a_cell_and_the_page_is_small(whole, papers, expe
         for experiment in experiments
         for network in experiment.networks
         if experiment.name not in SIZES
-    }
+    } | {tuple(map(id, row["records"])) for row in claims(sources).rows if "records" in row}
     assert len(re.findall(r"<h4>Seed ", text)) == sum(map(len, shown))
     assert len(re.findall(r'popover id="benchmark-', text)) == len(list((whole / "records" / "speed").iterdir()))
     assert "http://" not in text.replace("http://www.w3.org", "")
     assert "https://" not in text
+
+
+@given(st.lists(st.floats(0, 1), min_size=2, max_size=50))
+def test_a_curve_has_the_accuracy_of_each_epoch(accuracies):
+    numbers = [int(number) for number in re.findall(r"-?\d+", curve(accuracies))]
+    points, steps = {0: numbers[1]}, zip(numbers[2::2], numbers[3::2], strict=True)
+    for length, rise in steps:
+        end, height = max(points), points[max(points)]
+        assert rise % length == 0
+        points |= {end + step: height + step * rise // length for step in range(1, length + 1)}
+    assert list(points.values()) == [round(CURVE_HEIGHT * (1 - accuracy)) for accuracy in accuracies]
 
 
 def test_the_config_of_runs_lacks_what_differs_between_them(whole):
@@ -190,7 +205,6 @@ def test_a_failed_run_that_another_experiment_has_done_is_not_listed(tmp_path, e
     fill_results(
         tmp_path,
         chosen,
-        epochs=None,
         keep=lambda run: run.experiment != "ic",
         failed=lambda run: (run.network.name, run.seed) == ("mobilenet_v1_025", 0),
     )
@@ -220,6 +234,23 @@ def test_a_cell_that_compares_networks_opens_the_runs_of_both(tmp_path, experime
     assert text.count("<h4>Seed 5: ") == len(networks)
 
 
+def test_a_cell_with_runs_of_two_experiments_names_both(tmp_path, experiments, page_of):
+    both = [
+        experiment for experiment in experiments if experiment.name in ("evidence-activation", "evidence-mobilenet")
+    ]
+    networks = ("compact_mobilenet_sum_c8", "compact_mobilenet_sum_c8_no_relu")
+    plain = "evidence-activation", networks[0]
+    fill_results(
+        tmp_path,
+        both,
+        keep=lambda run: run.network.name in networks and (run.experiment, run.network.name) != plain,
+    )
+    text = page_of(tmp_path)
+    names = "MobileNet-like CompactNet-S (C=8) without the inner ReLU6; MobileNet-like CompactNet-S (C=8)"
+    assert f"<h3>{names}, experiment evidence-activation and evidence-mobilenet</h3>" in text
+    assert "<code>learning_curves.png</code>" in text
+
+
 def test_what_records_contain_is_text_and_no_code(tmp_path, images, page_of):
     fill_results(tmp_path, images, seeds=1)
     path = next((tmp_path / "records" / "ic").glob("vgg8-*.json"))
@@ -232,11 +263,10 @@ def test_what_records_contain_is_text_and_no_code(tmp_path, images, page_of):
 
 
 def test_the_committed_page_and_readme_are_what_the_committed_records_give(tmp_path, repository):
-    (tmp_path / "records").symlink_to(repository / "results" / "records")
     for name in FIGURES:
         for path in (repository / "results").glob(f"{name}.*"):
             (tmp_path / path.name).symlink_to(path)
-    sources = repository_sources(repository, tmp_path)
+    sources = repository_sources(repository, repository / "results")
     committed = (repository / "results" / "report.html").read_text()
     assert write_page(tmp_path, sources).read_text() == committed, "run `make report`"
     readme = tmp_path / "README.md"

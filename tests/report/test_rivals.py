@@ -86,10 +86,9 @@ def test_all_networks_of_a_skeleton_are_compared_after_as_many_epochs(experiment
     experiment = experiments["rivals-ic"]
 
     def shorter(network, epochs, accuracy, **fields):
-        record = run_record(experiment, network, 0, accuracy, accuracy, **fields)
-        training = record.run.training.model_copy(update={"epochs": epochs})
-        run = record.run.model_copy(update={"training": training})
-        return record.model_copy(update={"run": run, "protocol_hash": run.protocol_hash(record.fingerprint)})
+        training = experiment.training.model_copy(update={"epochs": epochs})
+        changed = experiment.model_copy(update={"training": training})
+        return run_record(changed, network, 0, accuracy, accuracy, **fields)
 
     records = [
         shorter("mobilenet_slim", 2, 0.3),
@@ -155,11 +154,10 @@ def test_skeletons_are_not_compared_with_one_another(experiments, sources_of):
 
 def test_a_title_may_be_worded_anew(experiments, sources_of):
     experiment = experiments["rivals-ic"]
-    record = run_record(experiment, "mobilenet_ghost", 0, 0.5, 0.5)
-    training = record.run.training.model_copy(update={"epochs": 3})
-    network = record.run.network.model_copy(update={"title": "MobileNet v1, another wording"})
-    run = record.run.model_copy(update={"training": training, "network": network})
-    record = record.model_copy(update={"run": run, "protocol_hash": run.protocol_hash(record.fingerprint)})
+    training = experiment.training.model_copy(update={"epochs": 3})
+    networks = [one.model_copy(update={"title": "MobileNet v1, another wording"}) for one in experiment.networks]
+    changed = experiment.model_copy(update={"training": training, "networks": networks})
+    record = run_record(changed, "mobilenet_ghost", 0, 0.5, 0.5)
     rows = {row["network"]: row for row in rivals(sources_of([record], {})).rows}
     assert rows["mobilenet_ghost"]["epochs"] == 3
 

@@ -273,9 +273,8 @@ def test_the_published_convention_reproduces_all_48_values_of_table4(ic, tables_
 
 def test_committed_tables_are_what_the_committed_records_give(repository, tmp_path):
     results = repository / "results"
-    (tmp_path / "records").symlink_to(results / "records")
     (tmp_path / "README.md").write_bytes((results / "README.md").read_bytes())
-    written = write_tables(tmp_path, repository_sources(repository, tmp_path))
+    written = write_tables(tmp_path, repository_sources(repository, results))
     assert (tmp_path / "README.md").read_bytes() == (results / "README.md").read_bytes()
     names = {path.stem for path in results.glob("*.md")} - {"README"}
     assert set(written) == names, "run `make tables`, and remove tables that are no longer written"
@@ -311,7 +310,12 @@ def test_runs_on_other_data_are_not_averaged(ic, tables_of, load):
 def test_a_run_of_an_unknown_experiment_is_not_compared_with_another(ic, tables_of, load):
     folder = tables_of([run_record(load("ablations/grouping"), "compact_vgg_sum_c2_adjacent")], [ic], ["table4"])
     row = rows(folder / "reduced_budget.csv")["compact_vgg_sum_c2_adjacent"]
-    assert row["changed_from_the_config"] == "(its config is unknown)"
+    assert row["changed_from_the_config"] == "(configs/ has no such experiment with this network)"
+
+
+def test_a_seed_that_the_config_does_not_plan_is_named(ic, tables_of, load):
+    folder = tables_of([run_record(load("ic", "seeds=[7]"), "xvgg8", seed=7)], [ic], ["table4"])
+    assert rows(folder / "reduced_budget.csv")["xvgg8"]["changed_from_the_config"] == "seed=7"
 
 
 def test_every_table_of_the_paper_names_its_convention(ic, tables_of):

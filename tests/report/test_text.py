@@ -1,5 +1,6 @@
 import pytest
 
+from compactnet.errors import InputError
 from compactnet.report.columns import Column, Section, Table, select
 from compactnet.report.text import fill_section, markdown, remove_table, write_table
 
@@ -58,3 +59,14 @@ def test_a_place_in_a_page_is_filled_and_the_rest_of_the_page_stays(tmp_path):
     assert not fill_section(tmp_path / "missing.md", *arguments)
     assert page.read_text() == filled
     assert list(tmp_path.iterdir()) == [page]
+
+
+@pytest.mark.parametrize(
+    "lines", ["<!-- x -->\n", "<!-- /x -->\n", "<!-- /x -->\n<!-- x -->\n", "<!-- x -->\ntext\n<!-- /y -->\n"]
+)
+def test_a_place_that_lost_a_line_is_refused(tmp_path, lines):
+    page = tmp_path / "README.md"
+    page.write_text(lines)
+    with pytest.raises(InputError, match=r"README.md: a place for a table needs the lines <!-- x --> and <!-- /x -->"):
+        fill_section(page, "x", "A note.", (MODEL, X), [])
+    assert page.read_text() == lines

@@ -64,7 +64,7 @@ class Table:
     Attributes:
         name: File name without the ending.
         title: Its heading.
-        notes: Paragraphs under the heading; all that they use of Markdown is emphasis.
+        notes: Paragraphs under the heading; all that they use of Markdown is emphasis and code.
         columns: All `Column`s, those of the CSV file.
         rows: A dict for each row, with the columns' values and what they link to.
         sections: The `Section`s that pages show; left out, one with all columns.

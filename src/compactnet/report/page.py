@@ -21,7 +21,7 @@ from compactnet.report.tables.run_rows import flatten
 from compactnet.schema import SpeedRecord
 
 NAME = "report.html"
-CURVE_HEIGHT = 500
+CURVE_HEIGHT = 200
 """Height of a curve's picture, from 0 to 100 %, in units that round its points to whole numbers."""
 
 TITLE = "compactnet: Channel Compression, reproduced"
@@ -54,7 +54,6 @@ def write_page(folder, sources: Sources, title=TITLE, tables=TABLES):
         InputError: a published table is missing, or the page cannot be written.
     """
     folder, evidence = Path(folder), _Evidence()
-    real = [experiment for experiment in sources.experiments if not experiment.data.generated]
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("compactnet.report"),
         autoescape=True,
@@ -63,11 +62,11 @@ def write_page(folder, sources: Sources, title=TITLE, tables=TABLES):
         lstrip_blocks=True,
     )
     figures = _figures(folder)
-    progress = [_progress(experiment, sources) for experiment in real]
+    progress = [_progress(experiment, sources) for experiment in sources.real]
     page = environment.get_template("report.html").render(
         title=title,
         progress=_section(Section("", PROGRESS), progress, evidence),
-        any_runs=any(sources.members[experiment.name] for experiment in real),
+        any_runs=any(sources.members[experiment.name] for experiment in sources.real),
         tables=[_table(table, evidence) for table in make_tables(sources, tables) if table.rows and table.on_page],
         figures=figures,
         missing_figures=[name for name in CAPTIONS if name not in [figure["name"] for figure in figures]],
@@ -143,20 +142,22 @@ def _cell(column, row, evidence):
 
 
 def _emphasize(note):
-    """Return a note as HTML; all that notes use of Markdown is emphasis."""
+    """Return a note as HTML; all that notes use of Markdown is emphasis and code."""
     text = str(markupsafe.escape(note))
     text = re.sub(r"\*\*(.+?)\*\*", r"<strong>\1</strong>", text)
-    return markupsafe.Markup(re.sub(r"\*(.+?)\*", r"<em>\1</em>", text))
+    text = re.sub(r"\*(.+?)\*", r"<em>\1</em>", text)
+    return markupsafe.Markup(re.sub(r"`(.+?)`", r"<code>\1</code>", text))
 
 
 def _runs_popover(records):
     # A cell that compares networks has the runs of all of them.
     networks = list(dict.fromkeys(record.run.network.title for record in records))
+    experiments = list(dict.fromkeys(record.run.experiment for record in records))
     # What differs between the runs is not of their config.
     fields = [list(flatten({**record.run.budget, "seed": None})) for record in records]
     shared = [field for field in fields[0] if all(field in one for one in fields)]
     return {
-        "title": f"{'; '.join(networks)}, experiment {records[0].run.experiment}",
+        "title": f"{'; '.join(networks)}, experiment {' and '.join(experiments)}",
         "runs": [_run(record, record.run.network.title if len(networks) > 1 else "") for record in records],
         "config": [(name, value) for name, value in shared if name != "seed"],
         "environments": _environments(records),
@@ -177,9 +178,11 @@ def _run(record, network):
 
 
 def _curve(values):
-    """Return an accuracy over the epochs as the data of an SVG path; relative steps make it short."""
+    """Return an accuracy over the epochs as the data of a short SVG path: relative steps, equal ones as one."""
     heights = [round(CURVE_HEIGHT * (1 - value)) for value in values]
-    steps = [f"1{after - before:+d}".replace("+", " ") for before, after in itertools.pairwise(heights)]
+    rises = [after - before for before, after in itertools.pairwise(heights)]
+    lengths = [(rise, len(list(equal))) for rise, equal in itertools.groupby(rises)]
+    steps = [f"{length}{length * rise:+d}".replace("+", " ") for rise, length in lengths]
     return f"M0 {heights[0]}" + ("l" + " ".join(steps) if steps else "h1")
 
 

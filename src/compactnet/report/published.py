@@ -29,7 +29,7 @@ def read(folder, table):
     """
     path = Path(folder) / f"{table}.csv"
     if not path.is_file():
-        raise InputError(f"The published values {path} are missing. Run this from the repository's root.")
+        raise InputError(f"The published values {path} are missing. Restore the file with git.")
     with path.open(newline="", encoding="utf-8") as file:
         return [
             {name: text if name == "model" else _number(text) for name, text in row.items()}

@@ -20,6 +20,7 @@ from compactnet.report.tables.verdicts import (
     PROVISIONAL,
     SUPPORTED,
     UNDECIDED,
+    UNTESTED,
     verdict_of,
 )
 from compactnet.report.text import fill_place, fill_section
@@ -94,17 +95,23 @@ def _summary(sources):
 
 
 def _fastest(rows):
-    """Say which compact network is the fastest of its family, in the paper and here, and how fast it is."""
+    """Say which compact network is the fastest of its family, in the paper and here, how fast it is, and which others
+    are faster."""
+    ours, published = "tensorflow_cpu_ratio", "cpu_ratio_published"
     said = []
     for baseline in dict.fromkeys(BASELINES.values()):
-        family = [row for row in rows if BASELINES[row["network"]] == baseline and row["network"].startswith("compact")]
-        ratios = {row["network"]: row.get("tensorflow_cpu_ratio") for row in family}
-        if not family or None in ratios.values():
+        family = [row for row in rows if BASELINES[row["network"]] == baseline]
+        compact = [row for row in family if row["network"].startswith("compact")]
+        if not compact or any(row.get(ours) is None for row in family):
             continue
-        paper, here = (
-            max(family, key=lambda row: row[name])["model"] for name in ("cpu_ratio_published", "tensorflow_cpu_ratio")
-        )
-        said.append((paper == here, f"{here}, {max(ratios.values()):.2f} times as fast as {CATALOGUE[baseline].title}"))
+        here, paper = (max(compact, key=lambda row: row[name]) for name in (ours, published))
+        others = [row for row in family if row[ours] > here[ours]]
+        words = ["as" if row[published] > paper[published] else "unlike" for row in others]
+        faster = [
+            f"{row['model']} with {row[ours]:.2f}, {word} in the paper" for row, word in zip(others, words, strict=True)
+        ]
+        text = f"{here['model']}, {here[ours]:.2f} times as fast as {CATALOGUE[baseline].title}"
+        said.append((paper is here, text + (f" (faster than it: {', and '.join(faster)})" if faster else "")))
     same = sum(agrees for agrees, _ in said)
     return (
         f"On one processor thread, the fastest compact network is the same as in the paper in {same} of {len(said)} "
@@ -132,7 +139,7 @@ def _accuracies(sources):
 
 def _decided(rows):
     """Say what our experiments found of each claim that has enough runs."""
-    found = [row for row in rows if verdict_of(row) != NOT_ENOUGH]
+    found = [row for row in rows if verdict_of(row) not in (NOT_ENOUGH, UNTESTED)]
     lines = [
         f"    - {row['claim']} *{row['verdict'].capitalize()}*: {row['difference']:+.2f} points, "
         f"from {row['low']:.2f} to {row['high']:.2f} ({row['experiment']}{_otherwise(row)})."
@@ -155,6 +162,7 @@ def _tally(rows, name):
         (CONTRADICTED, CONTRADICTED),
         (UNDECIDED, UNDECIDED),
         (NOT_ENOUGH, "without enough runs"),
+        *([(UNTESTED, "without a test")] if UNTESTED in said else []),
     ):
         provisional = said.count(PROVISIONAL + word)
         part = f"{said.count(word) + provisional} {text}"

@@ -25,7 +25,7 @@ class Sources:
         failures: {experiment: the `FailureRecord`s of planned runs without a record}.
         speed_records: `SpeedRecord`s, oldest first.
         feature_maps: The `FeatureMaps`, or None.
-        list_unstarted: Whether tables list ablations without runs.
+        list_unstarted: Whether tables list what has no runs yet.
     """
 
     published: Path
@@ -38,6 +38,11 @@ class Sources:
     speed_records: list
     feature_maps: FeatureMaps | None
     list_unstarted: bool = False
+
+    @property
+    def real(self):
+        """The experiments on real data."""
+        return [experiment for experiment in self.experiments if not experiment.data.generated]
 
     def records_of(self, experiment, network):
         """Return the records of a network that follow an experiment's protocol, by their names."""
@@ -56,7 +61,7 @@ def read_sources(results_folder, experiments, published_folder, counts: CountCac
         experiments: The `Experiment`s whose protocols decide which record belongs to which table.
         published_folder: Folder with the paper's values.
         counts: Where counts come from.
-        list_unstarted: Whether tables list ablations without runs.
+        list_unstarted: Whether tables list what has no runs yet.
 
     Raises:
         InputError: a record is damaged.
@@ -82,19 +87,25 @@ def read_sources(results_folder, experiments, published_folder, counts: CountCac
     )
 
 
-def repository_sources(root, results_folder, recount=False):
-    """Return the `Sources` of a results folder with the repository's experiments, counts and published values.
+def repository_sources(root, results_folder, experiments=None, recount=False):
+    """Return the `Sources` of a results folder with the repository's counts and published values.
+
+    What has no runs yet is listed in the repository's own `results/`, and not in another folder.
 
     Args:
         root: The repository's root.
         results_folder: Folder with `records/`.
+        experiments: The `Experiment`s; left out, those in `configs/`.
         recount: Whether to count every network again.
 
     Raises:
         InputError: a record, a config or the file of counts is damaged.
     """
-    counts = CountCache(root / "results" / "complexity.csv", recount=recount)
-    return read_sources(results_folder, load_shipped(root / "configs"), root / "results" / "paper", counts, True)
+    results = root / "results"
+    experiments = load_shipped(root / "configs") if experiments is None else experiments
+    counts = CountCache(results / "complexity.csv", recount=recount)
+    is_own = Path(results_folder).resolve() == results.resolve()
+    return read_sources(results_folder, experiments, results / "paper", counts, list_unstarted=is_own)
 
 
 def sort_records(records, planned):

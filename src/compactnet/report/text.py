@@ -3,6 +3,7 @@
 import csv
 import io
 
+from compactnet.errors import InputError
 from compactnet.files import remove, write_text
 from compactnet.report.columns import Table
 
@@ -53,6 +54,9 @@ def fill_section(path, name, note, columns, rows):
 
     Returns:
         Whether the page has such a place.
+
+    Raises:
+        InputError: as `fill_place`.
     """
     return fill_place(path, name, f"{note}\n\n{markdown(columns, rows)}")
 
@@ -61,17 +65,25 @@ def fill_place(path, name, text):
     """Write text into a Markdown page, between the lines `<!-- name -->` and `<!-- /name -->`.
 
     Args:
-        path: The page; one that does not exist or has no such lines stays as it is.
+        path: The page; one that does not exist or has neither line stays as it is.
         name: Name of the place.
         text: The text.
 
     Returns:
         Whether the page has such a place.
+
+    Raises:
+        InputError: the page has one of the lines, but not both in this order.
     """
     page = path.read_text(encoding="utf-8") if path.is_file() else ""
-    before, begin, rest = page.partition(f"<!-- {name} -->\n")
-    _, end, after = rest.partition(f"<!-- /{name} -->\n")
-    if not begin or not end:
+    first, last = f"<!-- {name} -->\n", f"<!-- /{name} -->\n"
+    before, begin, rest = page.partition(first)
+    _, end, after = rest.partition(last)
+    if first not in page and last not in page:
         return False
+    if not end:
+        raise InputError(
+            f"{path}: a place for a table needs the lines {first.strip()} and {last.strip()}, one of each."
+        )
     write_text(path, f"{before}{begin}\n{text}\n\n{end}{after}")
     return True

@@ -39,7 +39,7 @@ CAPTIONS = MappingProxyType(
         "paper's.",
         "contrasts": "The comparisons that experiments were made for: differences of mean test accuracy with their "
         "95 % intervals. A claim says that its difference is above 0; its verdict is adjusted for the number of "
-        "contrasts, the interval is not. Hollow points are the paper's, of longer runs.",
+        "contrasts, the interval is not. Hollow points are the paper's.",
         "learning_curves": "Test accuracy by epoch in the experiments with contrasts, as mean and range of the runs.",
         "rivals": "Kinds of convolution at equal FLOPs: accuracy, as mean and standard deviation over the runs, "
         "against the time of one sample on one thread. Orange: the paper's; blue: controls and plain convolutions; "

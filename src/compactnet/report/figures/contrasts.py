@@ -6,9 +6,9 @@ from matplotlib.lines import Line2D
 
 from compactnet.report.figures.style import new_figure
 from compactnet.report.tables.contrasts import contrasts
-from compactnet.report.tables.verdicts import CONTRADICTED, NOT_ENOUGH, SUPPORTED, UNDECIDED, verdict_of
+from compactnet.report.tables.verdicts import CONTRADICTED, NOT_ENOUGH, SUPPORTED, UNDECIDED, UNTESTED, verdict_of
 
-COLOURS = {SUPPORTED: "#0072B2", CONTRADICTED: "#D55E00", UNDECIDED: "0.35", NOT_ENOUGH: "0.7"}
+COLOURS = {SUPPORTED: "#0072B2", CONTRADICTED: "#D55E00", UNDECIDED: "0.35", NOT_ENOUGH: "0.7", UNTESTED: "0.7"}
 PAPER = "#009E73"
 
 LINE_CHARACTERS = 62
@@ -31,7 +31,9 @@ def figure_contrasts(sources):
         panel.set_title(experiment, fontsize=9)
     panels[-1, 0].set_xlabel("difference of test accuracy, percentage points", fontsize=8)
     handles = [
-        Line2D([], [], color=colour, marker="o", linestyle="-", label=verdict) for verdict, colour in COLOURS.items()
+        Line2D([], [], color=colour, marker="o", linestyle="-", label=verdict)
+        for verdict, colour in COLOURS.items()
+        if verdict != UNTESTED or any(row["verdict"] == UNTESTED for rows in by_experiment.values() for row in rows)
     ]
     handles.append(Line2D([], [], color=PAPER, marker="D", markerfacecolor="white", linestyle=":", label="paper"))
     figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), fontsize=8)

@@ -10,8 +10,8 @@ LINES = ("-", "--", "-.", ":")
 
 
 def figure_learning_curves(sources):
-    """Return the figure, a panel for each experiment with contrasts that has runs, or None without any."""
-    shown = [one for one in sources.experiments if one.contrasts and sources.members[one.name]]
+    """Return the figure, a panel for each experiment on real data with contrasts and runs, or None without any."""
+    shown = [one for one in sources.real if one.contrasts and sources.members[one.name]]
     if not shown:
         return None
     figure = new_figure(9.6, 4.0 * len(shown))

@@ -116,11 +116,11 @@ CLAIMS = (
 
 
 def claims(sources: Sources):
-    """Return a row for each of `CLAIMS`, where tables list what has no runs yet; else none."""
-    if not sources.list_unstarted:
+    """Return a row for each of `CLAIMS`; none where no claim has runs and tables do not list what has none."""
+    found = [_found(claim, sources) for claim in CLAIMS]
+    if not sources.list_unstarted and not any(found):
         return Table("claims", "", (), COLUMNS, [])
     printed = [_printed(claim, sources) for claim in CLAIMS]
-    found = [_found(claim, sources) for claim in CLAIMS]
     p_paper = _adjusted([difference.p_value for difference in printed])
     alone = _adjusted([one and one.difference.p_value for one in found])
     p_ours = [
@@ -143,7 +143,7 @@ def claims(sources: Sources):
             "command": _command(claim),
         }
         if ours:
-            said = verdict_of_difference(ours.difference.value, p_of_ours)
+            said = verdict_of_difference(ours.difference.value, p_of_ours, min(map(len, ours.records)))
             row |= {
                 "experiment": ours.experiment,
                 "epochs": ours.epochs,
@@ -153,7 +153,7 @@ def claims(sources: Sources):
                 "detectable": ours.difference.detectable,
                 "p_adjusted": p_of_ours,
                 "runs": " + ".join(str(len(records)) for records in ours.records),
-                "verdict": said if ours.complete or said == NOT_ENOUGH else PROVISIONAL + said,
+                "verdict": said if ours.complete or p_of_ours is None else PROVISIONAL + said,
                 "records": [record for records in ours.records for record in records],
             }
         rows.append(row)

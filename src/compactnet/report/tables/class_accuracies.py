@@ -24,7 +24,7 @@ COLUMNS = (
 
 def class_accuracies(sources: Sources):
     """Return a table for each experiment on real data that has a run with predictions."""
-    return [_table(experiment, sources) for experiment in sources.experiments if not experiment.data.generated]
+    return [_table(experiment, sources) for experiment in sources.real]
 
 
 def _table(experiment, sources):

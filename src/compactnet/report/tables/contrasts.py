@@ -25,7 +25,8 @@ NOTES = (
     "*supported* if the difference is above 0, and *contradicted* if it is below, with a p-value of at most "
     f"{SIGNIFICANT:.2f} by Welch's test after Holm's adjustment for all contrasts of the experiment, those without "
     f"runs included; otherwise it is *undecided*. The {100 * CONFIDENCE:.0f} % interval is "
-    "not adjusted. Verdicts are *provisional* while planned runs are missing. "
+    "not adjusted. Verdicts are *provisional* while planned runs are missing, and there is *no test* where all runs "
+    "are equal or are of several folds, which are no repetitions. "
     "The last two columns have what the last epoch alone, which Tables III and IV show, would say: a verdict that it "
     "changes is weak.",
     "Runs of few epochs compare how fast networks learn as much as where they end: `learning_curves.png` shows which "
@@ -58,12 +59,15 @@ COLUMNS = (
 
 
 def contrasts(sources: Sources):
-    """Return a row for each contrast of each experiment; those without runs only where tables list these."""
-    rows = []
-    for experiment in sources.experiments:
-        if sources.list_unstarted or sources.members[experiment.name]:
-            rows += _rows(experiment, sources)
-    return Table("contrasts", "Contrasts: what the experiments were made to decide", NOTES, COLUMNS, rows)
+    """Return a row for each contrast on real data; those of experiments without runs only where tables list these."""
+    shown = [
+        experiment
+        for experiment in sources.real
+        if experiment.contrasts and (sources.list_unstarted or sources.members[experiment.name])
+    ]
+    rows = [row for experiment in shown for row in _rows(experiment, sources)]
+    notes = (*NOTES, *(f"*{experiment.name}*: {experiment.note}" for experiment in shown if experiment.note))
+    return Table("contrasts", "Contrasts: what the experiments were made to decide", notes, COLUMNS, rows)
 
 
 def outcome(record, epochs=LAST_EPOCHS):
@@ -92,8 +96,9 @@ def _rows(experiment, sources):
         runs = {name: sources.records_of(experiment.name, name) for name in contrast.terms}
         planned = {name: len(experiment.runs([name])) for name in contrast.terms}
         complete = all(len(runs[name]) == planned[name] for name in planned)
+        fewest = min(map(len, runs.values()))
         prefix = "" if complete or p is None else PROVISIONAL
-        said = verdict_of_difference(difference and difference.value, p)
+        said = verdict_of_difference(difference and difference.value, p, fewest)
         row = {
             "experiment": experiment.name,
             "contrast": contrast.name,
@@ -108,7 +113,7 @@ def _rows(experiment, sources):
                 "p_adjusted": p,
                 "records": list(chain(*runs.values())),
                 "last_epoch_difference": last[place].value,
-                "last_epoch_verdict": prefix + verdict_of_difference(last[place].value, last_adjusted[place]),
+                "last_epoch_verdict": prefix + verdict_of_difference(last[place].value, last_adjusted[place], fewest),
             }
         yield row | _published(contrast, experiment, sources)
 

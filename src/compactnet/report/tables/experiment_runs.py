@@ -26,11 +26,7 @@ def experiment_runs(sources: Sources):
 
     Ablations show all their networks, experiments of the paper those that its table lacks and that have runs.
     """
-    return [
-        _table(experiment, sources)
-        for experiment in sources.experiments
-        if not experiment.data.generated and experiment.name not in (*RIVALS, *SIZES)
-    ]
+    return [_table(experiment, sources) for experiment in sources.real if experiment.name not in (*RIVALS, *SIZES)]
 
 
 def _table(experiment, sources):

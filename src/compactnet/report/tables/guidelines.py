@@ -18,6 +18,7 @@ from compactnet.report.tables.verdicts import (
     STYLES,
     SUPPORTED,
     UNDECIDED,
+    UNTESTED,
     verdict_of,
 )
 
@@ -48,8 +49,9 @@ NOTES = (
     "contradicted if it does in the other. All else is *undecided*. For *all* families, the average decides, but a "
     "guideline is supported only if each family supports it by itself.",
     "The effect size is the contrast in standard deviations of a run, or of the differences where runs are compared in "
-    "pairs. *Detectable* is the difference that as many runs would find with a probability of "
-    f"{100 * POWER:.0f} % ({FEW_RUNS}). A mean needs two runs. Verdicts are *provisional* while planned runs are "
+    "pairs. *Detectable* is the difference from zero that as many runs would find with a probability of "
+    f"{100 * POWER:.0f} % ({FEW_RUNS}); the first half of G2 is supported sooner, by the margin of {MARGIN:g}. A mean "
+    "needs two runs, and equal runs allow *no test*. Verdicts are *provisional* while planned runs are "
     "missing. They are not adjusted for their number: of 20 differences that are tested against zero and truly are "
     "zero, one would get a verdict by chance.",
     "Only the experiments of the paper's tables count here; shorter ones are in `contrasts.md`. Experiments on several "
@@ -281,7 +283,7 @@ def _row(hypothesis, evidence, family, planned, of_families=()):
     terms = [(weight / len(found), of) for _, terms in found for weight, of in terms]
     apart = combination(terms, hypothesis.confidence)
     if apart.low is None:
-        return row
+        return row | {"verdict": UNTESTED}
     spread = math.sqrt(sum(of.std**2 for _, of in terms) / len(terms))
     verdict = hypothesis.judge(apart.low, apart.high)
     if verdict == SUPPORTED and not all(one == SUPPORTED for one in of_families):

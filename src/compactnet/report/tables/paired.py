@@ -35,9 +35,9 @@ COLUMNS = (
 
 
 def paired(sources: Sources):
-    """Return a row for each contrast of two networks that have runs with predictions."""
+    """Return a row for each contrast of two networks on real data that have runs with predictions."""
     rows = []
-    for experiment in sources.experiments:
+    for experiment in sources.real:
         found = [_row(contrast, experiment, sources) for contrast in experiment.contrasts]
         adjusted = holm([row and row["p_value"] for row in found])
         rows += [row | {"p_adjusted": p} for row, p in zip(found, adjusted, strict=True) if row]

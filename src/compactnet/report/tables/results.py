@@ -40,8 +40,7 @@ def results(sources: Sources):
     """Return the table of all networks, where tables list what has no runs yet; else of those with runs."""
     rows = [
         _row(experiment, network, sources)
-        for experiment in sources.experiments
-        if not experiment.data.generated
+        for experiment in sources.real
         for network in experiment.networks
         if sources.list_unstarted or sources.records_of(experiment.name, network.name)
     ]

@@ -158,9 +158,11 @@ def _row(records, sources):
 
 def _changes(run, planned):
     """Return the fields of a run's budget that differ from its config's, as text."""
-    config = planned.get(run.key) or next((one for key, one in planned.items() if key[:3] == run.key[:3]), None)
+    # The planned run itself or, for another fold or seed, one of the same network.
+    alike = (next((one for key, one in planned.items() if key[:length] == run.key[:length]), None) for length in (3, 2))
+    config = planned.get(run.key) or next(filter(None, alike), None)
     if config is None:
-        return "(its config is unknown)"
+        return "(configs/ has no such experiment with this network)"
     before, after = dict(flatten(config.budget)), dict(flatten(run.budget))
     names = sorted(before | after)
     return ", ".join(f"{name}={after.get(name)}" for name in names if after.get(name) != before.get(name))
