@@ -8,6 +8,7 @@ from compactnet.commands import parse_experiment_options, run_command
 
 
 def main():
+    from compactnet.checks import format_count
     from compactnet.experiments.config import load_experiment
     from compactnet.experiments.records import read_records
     from compactnet.measure.plan import plan
@@ -17,7 +18,9 @@ def main():
     runs = experiment.runs(options.only, options.seeds)
     records = read_records(options.results / "records")
     found = plan(experiment, runs, records, options.data, options.results, options.workers)
-    print(f"{experiment.name}: {found.runs} runs, {found.done} done, {found.runs - found.done} to train")
+    print(
+        f"{experiment.name}: {format_count(found.runs, 'run')}, {found.done} done, {found.runs - found.done} to train"
+    )
     if found.download_gigabytes:
         print(
             f"data: {found.download_gigabytes:g} GB to download, {found.sample_gigabytes:.2f} GB as networks read them"
@@ -26,22 +29,16 @@ def main():
         print(f"data: {found.sample_gigabytes:.4f} GB as networks read them")
     for network in found.networks:
         print(
-            f"  {network.network}: {_format_count(network.left, 'run')} of {_format_hours(network.run_hours)} "
+            f"  {network.network}: {format_count(network.left, 'run')} of {_format_hours(network.run_hours)} "
             f"({1e3 * network.step_seconds:.0f} ms per step; {network.execution.title})"
         )
     for number, ((threads, at_once), hours) in enumerate(found.hours.items()):
-        text = (
-            f"{_format_count(at_once, 'run')} at once with {_format_count(threads, 'thread')}: {_format_hours(hours)}"
-        )
+        text = f"{format_count(at_once, 'run')} at once with {format_count(threads, 'thread')}: {_format_hours(hours)}"
         print(text + (", which is what make reproduce-* does" if number == 0 and len(found.hours) > 1 else ""))
     for sentence in found.warnings:
         print(sentence)
     if found.machine:
         print(f"measured on {found.machine}; {options.results}/executions/{experiment.name}.json keeps it")
-
-
-def _format_count(number, noun):
-    return f"{number} {noun}" + ("s" if number > 1 else "")
 
 
 def _format_hours(hours):

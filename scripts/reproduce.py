@@ -17,6 +17,7 @@ def main():
     from compactnet.experiments.evaluation import few_steps
     from compactnet.experiments.records import is_done, read_records
     from compactnet.files import check_writable
+    from compactnet.measure.executions import choose_executions, done_runs
     from compactnet.report.sources import repository_sources
     from compactnet.report.tables import select_tables, write_tables
 
@@ -46,12 +47,13 @@ def main():
     ):
         check_writable(options.results / folder)
     workers = options.workers
-    if options.launcher == "local":  # a cluster's nodes may differ from this machine
-        from compactnet.measure.executions import choose_executions
-
-        found = read_records(options.results / "records")
+    found = read_records(options.results / "records")
+    if options.launcher == "local":
         choice = choose_executions(experiment, runs, found, sizes, options.results, options.workers)
         runs, workers = choice.runs, choice.workers
+    else:  # nothing is measured here: a cluster's nodes may differ from this machine
+        done = done_runs(experiment, runs, found)
+        runs = [done.get(run.key, run) for run in runs]
     jobs = [_make_job(run, fingerprints, options) for run in runs]
     for job in jobs:
         if not is_done(job) and not job.checkpoints.exists() and (others := of_other_protocols(job)):

@@ -6,9 +6,9 @@ import sys
 
 import pytest
 
+from compactnet import commands
 from compactnet.commands import run_command, suppress_stderr
 from compactnet.errors import InputError, ResourceError
-from compactnet.processes import BACKENDS
 from tests.environment import restored_environment
 
 
@@ -99,9 +99,17 @@ def test_an_unknown_backend_is_refused_before_anything_runs(monkeypatch, capfd, 
     assert run_command(pytest.fail) == 2
     output, error = capfd.readouterr()
     assert error.startswith(
-        f"error: KERAS_BACKEND={name} is unknown or not installed. Use one of {', '.join(BACKENDS)}"
+        f"error: KERAS_BACKEND={name} is unknown or not installed. Set KERAS_BACKEND to one that is: tensorflow"
     )
     assert (output, error.count("\n")) == ("", 1)
+
+
+def test_a_default_backend_that_is_not_installed_names_those_that_are(monkeypatch, capfd):
+    monkeypatch.delenv("KERAS_BACKEND", raising=False)
+    monkeypatch.setattr(commands.importlib.util, "find_spec", lambda name: name == "jax" or None)
+    assert run_command(pytest.fail) == 2
+    expected = "tensorflow, the default backend, is not installed. Set KERAS_BACKEND to one that is: jax."
+    assert capfd.readouterr() == ("", f"error: {expected}\n")
 
 
 def test_what_libraries_print_is_shown_only_with_an_unforeseen_error(capfd):

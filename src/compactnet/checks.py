@@ -47,6 +47,11 @@ def format_shape(shape):
     return "x".join(str(extent) for extent in shape)
 
 
+def format_count(number, noun):
+    """Return a number with its noun: 1 is "1 run", others are "2 runs"."""
+    return f"{number} {noun}" + ("" if number == 1 else "s")
+
+
 def aligned(rows, left=(0,)):
     """Return rows of texts as lines with aligned columns.
 

@@ -109,10 +109,15 @@ def import_keras():
         InputError: KERAS_BACKEND is unknown or not installed.
     """
     if backend() not in BACKENDS or importlib.util.find_spec(backend()) is None:
-        raise InputError(
-            f"KERAS_BACKEND={backend()} is unknown or not installed. Use one of {', '.join(BACKENDS)} that is "
-            "installed, or unset KERAS_BACKEND for tensorflow."
+        installed = [name for name in BACKENDS if importlib.util.find_spec(name)]
+        advice = (
+            f"Set KERAS_BACKEND to one that is: {', '.join(installed)}."
+            if installed
+            else f"Install one of {', '.join(BACKENDS)}."
         )
+        if not os.environ.get("KERAS_BACKEND"):
+            raise InputError(f"{backend()}, the default backend, is not installed. {advice}")
+        raise InputError(f"KERAS_BACKEND={backend()} is unknown or not installed. {advice}")
     hide_gpus()
     with suppress_stderr():
         importlib.import_module("compactnet.environment").use_standard_settings()

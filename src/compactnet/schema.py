@@ -22,7 +22,7 @@ from compactnet.errors import InputError
 from compactnet.networks import CATALOGUE, NetworkSpec, build, get_spec
 from compactnet.networks.convolutions import or_instance_of
 from compactnet.processes import BACKENDS, FAST_BACKENDS, backend
-from compactnet.validation import Count, Number, StrictModel, added, described, shown, validate
+from compactnet.validation import Count, Number, StrictModel, added, described, listed, shown, validate
 
 FORMAT = 2
 """Format of run and failure records; increased when their fields change."""
@@ -33,7 +33,9 @@ PREDICTION_TOLERANCE = 0.005
 SPEED = "speed"
 """Name of the folder of speed records in the folder of records."""
 
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.]+$")]
+Name = described(
+    Annotated[str, Field(pattern=r"^[A-Za-z0-9_.]+$")], "Input should be a name of letters, digits, '_' and '.'"
+)
 Seed = Annotated[int, Field(ge=0, lt=2**32, strict=True)]
 
 AnySection = Annotated[
@@ -240,14 +242,17 @@ class Experiment(StrictModel):
         launcher: A `Slurm` section, for runs on a cluster.
     """
 
-    name: Annotated[str, Field(pattern=r"^[a-z0-9_-]+$")]
+    name: described(
+        Annotated[str, Field(pattern=r"^[a-z0-9_-]+$")],
+        "Input should be a name of lower-case letters, digits, '-' and '_'",
+    )
     table: Literal["table3", "table4"] | None = None
     note: str = ""
     data: AnySection
-    networks: Annotated[tuple[Network, ...], Field(min_length=1)]
+    networks: listed(Annotated[tuple[Network, ...], Field(min_length=1)], "[vgg8, xvgg8]")
     skeletons: dict[str, dict[str, Any]] = Field(default_factory=dict)
     training: Training
-    seeds: Annotated[tuple[Seed, ...], Field(min_length=1)]
+    seeds: listed(Annotated[tuple[Seed, ...], Field(min_length=1)], "[0, 1, 2]")
     seeds_of: dict[str, Count] = Field(default_factory=dict)
     contrasts: tuple[Contrast, ...] = ()
     threads: described(Count | Literal["auto"], "Input should be 'auto' or an integer of at least 1") = 2
@@ -776,12 +781,18 @@ def _complete(entry, skeletons):
         entry = {"name": entry, "base": entry}
     if not isinstance(entry, dict):
         return entry
+    for field in ("skeleton", "convolution"):
+        if isinstance(entry.get(field), str):
+            raise ValueError(
+                f"networks: give the fields of a {field}, such as {{kind: {entry[field]}}}. Received: "
+                f"{field}={entry[field]!r}"
+            )
     completed = {key: value for key, value in entry.items() if key != "base"}
     own, base = entry.get("skeleton") or {}, {}
     if "base" in entry:
         spec = get_spec(entry["base"])
         base, convolution = spec.skeleton.model_dump(), entry.get("convolution") or {}
-        completed["title"] = entry.get("title") or (entry.get("name") if own or convolution else spec.title)
+        completed["title"] = entry.get("title") or (entry.get("name", "") if own or convolution else spec.title)
         completed["skeleton"] = own
         completed["convolution"] = _merge(spec.convolution.model_dump(), convolution)
     kind = own.get("kind", base.get("kind")) if isinstance(own, dict) else None

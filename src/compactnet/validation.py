@@ -76,6 +76,18 @@ def described(kind, allowed):
     return Annotated[kind, WrapValidator(check)]
 
 
+def listed(kind, example):
+    """Return the type of a list that refuses a single value with an example, such as "[0, 1, 2]"."""
+
+    def check(value):
+        if isinstance(value, list | tuple):
+            return value
+        message = "Input should be a list, such as {example}"
+        raise PydanticCustomError("not_a_list", message, {"example": example})
+
+    return Annotated[kind, BeforeValidator(check)]
+
+
 def shown(value):
     """Return a value as messages show it: at most some 200 characters."""
     text = repr(value)

@@ -63,7 +63,8 @@ def test_a_bad_file_does_not_stop_the_others(litert_file, place, capsys):
 
 def test_wrong_exported_files(plain_file, litert_file, place, tmp_path, capsys):
     image = place / "cat.png"
-    assert_refused(call("predict", plain_file, image), capsys, "--config configs/ic.yaml")
+    expected = "does not say what its classes are called and how its input is made. Export it from Python"
+    assert_refused(call("predict", plain_file, image), capsys, expected)
     assert_refused(call("predict", tmp_path / "no.tflite", image), capsys, "no.tflite does not exist.")
     assert_refused(call("predict", place / "model.keras", image), capsys, "names no format")
     cut = tmp_path / "cut.tflite"

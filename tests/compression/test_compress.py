@@ -398,7 +398,7 @@ def test_the_report_is_a_table(compressed):
     table = [line for line in lines if "Conv2D" in line]
     assert len(table) == 2
     assert len({line.rindex("->") for line in table}) == 1
-    assert "  stem: no pooling and no stride comes before it (skip_first)" in lines
+    assert "  stem: no pooling and no stride comes before it (skip_first, --include-first)" in lines
     assert report.milliseconds_before > 0
     assert report.milliseconds_after > 0
     assert lines[-1].startswith(f"{report.flops_before / report.flops_after:.2f}x fewer FLOPs, ")

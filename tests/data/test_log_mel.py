@@ -92,6 +92,7 @@ def test_samples_are_left_as_they_were():
     ("samples", "rate", "reason"),
     [
         (np.zeros((2, 2, 2), np.float32), 44_100, r"\(n,\) or \(n, channels\).*\(2, 2, 2\)"),
+        (np.zeros((2, 44_100), np.float32), 44_100, r"move the channels to the last axis. Received: \(2, 44100\)"),
         (np.zeros(0, np.float32), 44_100, "no samples"),
         (np.zeros((0, 2), np.float32), 44_100, "no samples"),
         (np.zeros(100, np.int16), 44_100, r"float.*int16"),

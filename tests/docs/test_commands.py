@@ -128,13 +128,13 @@ COVERAGE = {
         IMAGES, printed="2 runs trained", needs="jax"
     ),
     # docs/features.md
-    'make reproduce-sed ARGS="--skip-bad"': Here(EVENTS, printed="1 runs trained"),
-    'make reproduce-sed ARGS="--set data.subset=true"': Here(EVENTS, printed="1 runs trained"),
+    'make reproduce-sed ARGS="--skip-bad"': Here(EVENTS, printed="1 run trained"),
+    'make reproduce-sed ARGS="--set data.subset=true"': Here(EVENTS, printed="1 run trained"),
     # docs/ablations.md
     "make reproduce-ic CONFIG=configs/ablations/grouping.yaml": Here(
         {"DATA": "{data}", "RESULTS": "{results}", "ARGS": TINY_GROUPING},
         written=("records/grouping/compact_vgg_sum_c2-*.json",),
-        printed="1 runs trained",
+        printed="1 run trained",
     ),
     # docs/choosing.md
     "make reproduce-ic CONFIG=configs/rivals-ic.yaml "
@@ -148,7 +148,7 @@ COVERAGE = {
     '--runtime tensorflow litert onnxruntime"': Elsewhere("scripts/benchmark.py", CONFIG_BENCHMARK),
     # docs/results.md
     'make reproduce-sed ARGS="--only compact_vgg_sum_c2 --seeds 1 --keep-weights"': Here(
-        EVENTS, written=("weights/sed/compact_vgg_sum_c2-*.npz",), printed="1 runs trained"
+        EVENTS, written=("weights/sed/compact_vgg_sum_c2-*.npz",), printed="1 run trained"
     ),
     ".venv/bin/python scripts/feature_maps.py runs/records/sed/RUN.json --sample 3": Here(
         replaced=(
@@ -200,7 +200,7 @@ COVERAGE = {
     "compactnet predict scenes.tflite street.wav --top 1 --json": PAGE,
     "python -m pip wheel --no-deps --wheel-dir dist .": DEVICE,
     "python -m pip install numpy scipy soundfile pillow ai-edge-litert": DEVICE,
-    "python -m pip install --no-deps dist/compactnet-*.whl": DEVICE,
+    "python -m pip install --no-deps compactnet-*.whl": DEVICE,
     "compactnet benchmark model.tflite compact.tflite model.onnx": PAGE,
     # docs/clusters.md
     "make .venv/installed": InCi(("make .venv/installed-development",)),  # which makes it first

@@ -152,6 +152,11 @@ def test_a_run_with_a_record_keeps_its_execution(machine, choose, repository):
     assert [run.execution for run in choice.runs] == [run.execution] + [choice.runs[1].execution] * 4
     assert choice.runs[1].execution.title == "jax, fast"
     assert len(choice.left) == 4
+    # Where nothing is measured, the record says it too.
+    experiment = load_experiment(repository / "configs" / "ic.yaml")
+    other = run.model_copy(update={"execution": run.execution.model_copy(update={"backend": "jax"})})
+    found = executions.done_runs(experiment, experiment.runs(["xvgg8"]), [run_record(other, record.fingerprint)])
+    assert found == {run.key: other}
     # Fixed by the config or the environment, another execution is another run.
     assert len(choose("threads=4", records=[record], only=["xvgg8"]).left) == 5
     assert len(choose("implementation=fast", records=[record], only=["xvgg8"]).left) == 5

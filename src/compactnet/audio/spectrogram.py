@@ -12,6 +12,10 @@ FRAMES_AT_ONCE = 64
 """Frames transformed together: few enough that their spectra stay in the processor's cache."""
 
 
+MOST_CHANNELS = 64
+"""Channels of a recording that may be more than its samples."""
+
+
 @np.errstate(over="ignore", invalid="ignore")
 def mono(samples):
     """Return the average of the channels of a recording in float32.
@@ -20,13 +24,18 @@ def mono(samples):
         samples: Float array of shape (n,) or (n, channels).
 
     Raises:
-        InputError: `samples` is no float array of these shapes, is empty or holds a value that is not finite.
+        InputError: `samples` is no float array of these shapes, is empty, has its channels first or holds a value that
+            is not finite.
     """
     if not isinstance(samples, np.ndarray) or not np.issubdtype(samples.dtype, np.floating):
         kind = samples.dtype if isinstance(samples, np.ndarray) else type(samples).__name__
         raise InputError(f"`samples` must be a float array, as soundfile reads it. Received: {kind}")
     if samples.ndim not in (1, 2):
         raise InputError(f"`samples` must have shape (n,) or (n, channels). Received: {samples.shape}")
+    if samples.ndim == 2 and samples.shape[1] > max(len(samples), MOST_CHANNELS):
+        raise InputError(
+            f"`samples` has more channels than samples; move the channels to the last axis. Received: {samples.shape}"
+        )
     if samples.size == 0:
         raise InputError(f"`samples` holds no samples. Received: an array of shape {samples.shape}")
     if samples.ndim == 1:

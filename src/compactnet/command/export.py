@@ -82,6 +82,8 @@ def run(options):
     if options.verification:
         x, y = read_samples(options.verification)
         given["verification_data"] = x if y is None else (x, y)
+    if not is_record and not options.config:
+        _check_samples(options, given)
     import_keras()
     from compactnet.deploy import export
     from compactnet.experiments.records import read_record
@@ -103,6 +105,17 @@ def run(options):
             **given,
         )
     print(report)
+
+
+def _check_samples(options, given):
+    """Refuse a model without a data set for which an option is missing."""
+    precision, other = options.precision, "or --config, the experiment of its data set"
+    if precision == "int8" and "calibration_data" not in given:
+        raise InputError(f"--precision int8 needs --calibration, a file with training samples, {other}.")
+    if precision in ("float16", "int8_dynamic") and "verification_data" not in given:
+        raise InputError(f"--precision {precision} needs --verification, a file with test samples, {other}.")
+    if options.max_drop is not None and not isinstance(given.get("verification_data"), tuple):
+        raise InputError(f"--max-drop needs --verification, a file with test samples x and classes y, {other}.")
 
 
 def _labels(given):

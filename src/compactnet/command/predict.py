@@ -16,7 +16,9 @@ EXAMPLES = (
 
 def add_arguments(parser):
     """Add the arguments to a parser."""
-    parser.add_argument("file", type=Path, metavar="FILE", help="what compactnet export wrote, with labels")
+    parser.add_argument(
+        "file", type=Path, metavar="FILE", help="what compactnet export wrote, with labels and preprocessing"
+    )
     parser.add_argument("inputs", nargs="+", type=Path, metavar="INPUT", help="sound or image files")
     parser.add_argument("--top", type=positive, default=3, metavar="N", help="most probable classes (default: 3)")
     add_threads(parser)
@@ -29,10 +31,12 @@ def run(options):
 
     with suppress_stderr():  # runtimes announce themselves there
         model = load(options.file, options.threads)
-    if model.labels is None or model.preprocessing is None:
+    needed = {"what its classes are called": model.labels, "how its input is made": model.preprocessing}
+    if missing := [text for text, given in needed.items() if given is None]:
         raise InputError(
-            f"{options.file} does not say how its input is made and what its classes are called. Export it with the "
-            "config of its data set: compactnet export ... --config configs/ic.yaml --data data"
+            f"{options.file} does not say {' and '.join(missing)}. Export it from Python with `labels` and "
+            "`preprocessing` or, if its data set has a config, with that: compactnet export ... --config "
+            "configs/ic.yaml --data data"
         )
     status = 0
     for path in options.inputs:

@@ -149,7 +149,7 @@ def _consider(graph, layer, rules):
         return f"its strides {layer.strides} differ, which depthwise convolutions do not have on TensorFlow", None
     tensor = graph.input_of(layer)
     if rules.skip_first and id(tensor) not in graph.reduced:
-        return "no pooling and no stride comes before it (skip_first)", None
+        return "no pooling and no stride comes before it (skip_first, --include-first)", None
     channels = tensor.shape[-1]
     if channels < rules.min_channels:
         return f"fewer than {rules.min_channels} input channels (min_channels)", None

@@ -13,7 +13,7 @@ from compactnet.data.dataset import GENERATED_MANIFEST, Dataset, Split, fingerpr
 from compactnet.data.download import Archive, Download
 from compactnet.data.section import Fold
 from compactnet.errors import InputError
-from compactnet.validation import Count
+from compactnet.validation import Count, listed
 
 FOLDER = "cifar-10-batches-py"
 DOWNLOAD = Download(
@@ -49,7 +49,7 @@ class Cifar10(Fold):
     source: Literal["cifar10"] = "cifar10"
     train_samples: Count | None = None
     test_samples: Count | None = None
-    resize_to: tuple[Count, Count] | None = None
+    resize_to: listed(tuple[Count, Count], "[64, 64]") | None = None
 
     title: ClassVar = "CIFAR-10"
     unit: ClassVar = "images"

@@ -85,8 +85,8 @@ def log_mel(samples, sample_rate, config=SCENES):
         float32 array of shape (bands, 1 + samples at the config's rate // hop).
 
     Raises:
-        InputError: `samples` is no float array of these shapes, is empty or holds a value that is not finite or whose
-            power is not finite in float32, or `sample_rate` is not a positive integer.
+        InputError: `samples` is no float array of these shapes, is empty, has its channels first or holds a value that
+            is not finite or whose power is not finite in float32, or `sample_rate` is not a positive integer.
 
     Source: Sec. IV of the paper.
     """

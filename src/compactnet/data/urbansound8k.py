@@ -11,7 +11,7 @@ from compactnet.data.download import Archive, Download
 from compactnet.data.log_mel import EVENTS
 from compactnet.data.section import AudioSection, Fold, features_like
 from compactnet.errors import InputError
-from compactnet.validation import added
+from compactnet.validation import added, listed
 
 FOLDER = "UrbanSound8K"
 DOWNLOAD = Download(
@@ -53,7 +53,7 @@ FoldNumber = Annotated[int, Field(ge=1, le=10, strict=True)]
 class _UrbanSound8K(AudioSection):
     source: Literal["urbansound8k"] = "urbansound8k"
     test_folds: tuple[FoldNumber, ...]
-    train_folds: added(Annotated[tuple[FoldNumber, ...], Field(min_length=1)] | None, None) = None
+    train_folds: added(listed(Annotated[tuple[FoldNumber, ...], Field(min_length=1)], "[1, 2]") | None, None) = None
     features: features_like(FEATURES) = FEATURES
 
     title: ClassVar = "UrbanSound8K"
@@ -82,7 +82,7 @@ class UrbanSound8K(_UrbanSound8K):
         train_folds: The training folds; all but the test fold if left out. Other folds may be missing.
     """
 
-    test_folds: Annotated[tuple[FoldNumber, ...], Field(min_length=1)] = (10,)
+    test_folds: listed(Annotated[tuple[FoldNumber, ...], Field(min_length=1)], "[10]") = (10,)
 
     @field_validator("test_folds")
     @classmethod

@@ -56,7 +56,8 @@ def load_experiment(path, overrides=()):
         raise InputError(f"The config {path} must be a mapping of keys to values, such as those in configs/.")
     for override in overrides:
         _merge(content, override)
-    return validate(Experiment, content, path)
+    changed = f" with --set {' '.join(overrides)}" if overrides else ""
+    return validate(Experiment, content, f"{path}{changed}")
 
 
 def load_shipped(folder):

@@ -4,6 +4,7 @@ from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from compactnet.checks import format_count
 from compactnet.errors import InputError, ResourceError
 from compactnet.experiments import records
 from compactnet.experiments.checkpoints import Checkpoints
@@ -32,7 +33,8 @@ class SweepResult:
     failed: tuple
 
     def __str__(self):
-        return f"{self.done} runs trained, {self.skipped} skipped (already done), {len(self.failed)} failed."
+        trained = format_count(self.done, "run")
+        return f"{trained} trained, {self.skipped} skipped (already done), {len(self.failed)} failed."
 
 
 class Tracker:

@@ -14,8 +14,9 @@ class CompactConv2D(keras.layers.Layer):
     It replaces a `keras.layers.Conv2D` with the same filters, kernel size, strides and padding. For N input channels, F
     filters and a k x k kernel it has N k^2 + NF/C kernel weights instead of N k^2 F.
 
-    The paper's text puts a ReLU after every normalization. Its parameter counts confirm the depthwise bias and the
-    normalization, but cannot confirm the ReLU before the interchannel operation; `depthwise_activation=None` omits it.
+    The paper's text suggests a ReLU after the normalization (Sec. III-C, of its VGG-like networks). Its parameter
+    counts confirm the depthwise bias and the normalization, but cannot confirm the ReLU before the interchannel
+    operation; `depthwise_activation=None` omits it.
 
     The sublayers are the attributes `depthwise`, `normalization`, `depthwise_activation_layer`, `interchannel` and
     `pointwise`.
@@ -25,7 +26,8 @@ class CompactConv2D(keras.layers.Layer):
         kernel_size: Integer or pair of integers, the size of the depthwise kernel.
         compact_factor: Integer C of at least 1 that divides the number of input channels.
         operation: "sum", "max" or "average", see `InterchannelPooling`.
-        strides: Integer or pair of integers, the strides of the depthwise convolution.
+        strides: Integer or pair of integers, the strides of the depthwise convolution. On a processor without oneDNN,
+            TensorFlow computes equal strides alone, as of `keras.layers.DepthwiseConv2D`.
         padding: "valid" or "same", the padding of the depthwise convolution.
         grouping: "adjacent" (Eq. 1) or "strided" (faster), see `InterchannelPooling`.
         depthwise_activation: Activation between the normalization and the interchannel operation, or None.

@@ -22,7 +22,8 @@ class DecoupledConv2D(CompositeConv2D):
         filters: Integer F, the number of output channels.
         kernel_size: Integer or pair of integers, the size of the spatial kernels.
         depth: Integer D of at least 1, the maps for each filter.
-        strides: Integer or pair of integers, the strides of the spatial convolution.
+        strides: Integer or pair of integers, the strides of the spatial convolution. On a processor without oneDNN,
+            TensorFlow computes equal strides alone, as of `keras.layers.DepthwiseConv2D`.
         padding: "valid" or "same", the padding of the spatial convolution.
         kernel_initializer: Initializer of both kernels.
         kernel_regularizer: Regularizer of both kernels, or None.

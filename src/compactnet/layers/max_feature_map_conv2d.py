@@ -39,8 +39,7 @@ class MaxFeatureMapConv2D(CompositeConv2D):
         (1, 6, 6, 64)
 
     Source: Wu, He, Sun, Tan, "A Light CNN for Deep Face Representation with Noisy Labels", IEEE Transactions on
-        Information
-    Forensics and Security 2018, Eq. (1).
+    Information Forensics and Security 2018, Eq. (1).
     """
 
     ARGUMENTS = ("filters", "kernel_size", "use_bias")

@@ -109,9 +109,7 @@ def choose_executions(experiment, runs, records, counts, results, workers=None, 
         InputError: a network cannot be timed.
         ResourceError: a process was killed, or the choice cannot be written.
     """
-    # Of two records of a run, that of its own experiment counts.
-    records = sorted(records, key=lambda record: record.run.experiment == experiment.name)
-    done = {run.key: record for run in runs for record in records if _fits(experiment, record, run)}
+    done = done_runs(experiment, runs, records)
     left = [run for run in runs if run.key not in done]
     path = results / "executions" / f"{experiment.name}.json"
 
@@ -122,10 +120,7 @@ def choose_executions(experiment, runs, records, counts, results, workers=None, 
     with storage_errors(path, "Choose another results folder."), file_lock(path.with_suffix(".lock"), wait):
         chooser = _Chooser(experiment, left, counts, path, workers, stream)
         chosen = chooser.choose(measure_all)
-    kept = [
-        run.model_copy(update={"execution": done[run.key].run.execution if run.key in done else chosen[run.key]})
-        for run in runs
-    ]
+    kept = [done.get(run.key) or run.model_copy(update={"execution": chosen[run.key]}) for run in runs]
     return Choice(
         runs=tuple(kept),
         left=tuple(run for run in kept if run.key not in done),
@@ -134,6 +129,21 @@ def choose_executions(experiment, runs, records, counts, results, workers=None, 
         hours=chooser.hours,
         machine=chooser.store.machine if chooser.store.networks else None,
     )
+
+
+def done_runs(experiment, runs, records):
+    """Return {key: the run with its record's execution} of those runs that have a record.
+
+    The arguments are those of `choose_executions`.
+    """
+    # Of two records of a run, that of its own experiment counts.
+    records = sorted(records, key=lambda record: record.run.experiment == experiment.name)
+    return {
+        run.key: run.model_copy(update={"execution": record.run.execution})
+        for run in runs
+        for record in records
+        if _fits(experiment, record, run)
+    }
 
 
 def candidates(experiment, threads):

@@ -114,7 +114,7 @@ class Compact(Convolution):
         grouping: "strided" or "adjacent": the same network up to a permutation of the preceding filters; "strided" is
             faster.
         depthwise_activation: Whether the skeleton's activation follows the normalization of the depthwise
-            convolution. The paper's text says so; its counts cannot tell.
+            convolution. The paper's text suggests it (Sec. III-C); its counts cannot tell.
     """
 
     kind: Literal["compact"] = "compact"
