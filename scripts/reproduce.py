@@ -42,7 +42,8 @@ def main():
     repository_sources(ROOT, options.results, known)
     for folder in (
         "",
-        *(f"{kind}/{experiment.name}" for kind in ("records", "logs", "checkpoints", "locks")),
+        *(f"{kind}/{experiment.name}" for kind in ("records", "logs", "checkpoints")),
+        "locks",
         "executions",
     ):
         check_writable(options.results / folder)
@@ -59,7 +60,7 @@ def main():
         if not is_done(job) and not job.checkpoints.exists() and (others := of_other_protocols(job)):
             print(
                 f"{job.title} begins anew: its checkpoints in {others[-1]} are from other data, code, threads or "
-                "another backend."
+                "another backend. Delete them if you do not need them."
             )
     if options.launcher == "slurm":
         result = slurm.launch(jobs, sys.stderr, experiment.launcher, options.results / "slurm", workers)

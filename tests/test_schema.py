@@ -329,6 +329,14 @@ def test_a_job_names_its_files_by_network_fold_seed_and_protocol():
     job = Job(run=run, protocol_hash="0123456789abcdef", data_folder="data", results_folder="runs")
     assert job.record.as_posix() == "runs/records/small/xvgg8-fold10-seed0-0123456789ab.json"
     assert job.checkpoints.name == "xvgg8-fold10-seed0-0123456789ab"
+    # Experiments that plan the same run on official data share its record, and so its lock.
+    images, made_up = first(), first(data={"source": "cifar10", "generated": True})
+    locks = [
+        Job(run=run, protocol_hash="0123456789abcdef", data_folder="data", results_folder="runs").lock.as_posix()
+        for run in (images, images.model_copy(update={"experiment": "other"}), made_up)
+    ]
+    assert locks[:2] == ["runs/locks/xvgg8-seed0-0123456789ab.lock"] * 2
+    assert locks[2] == "runs/locks/small/xvgg8-seed0-0123456789ab.lock"
     assert job.title == "xvgg8 fold10 seed 0"
 
 

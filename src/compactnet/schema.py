@@ -424,8 +424,9 @@ class Job(StrictModel):
 
     @property
     def lock(self):
-        """Path of the lock that the process holds."""
-        return self.path("locks", ".lock")
+        """Path of the lock that the process holds; on official data, one for all experiments that plan the run."""
+        path = self.path("locks", ".lock")
+        return path.parent.parent / path.name if self.run.data.official_fingerprint else path
 
     @property
     def log(self):

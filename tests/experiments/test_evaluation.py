@@ -44,7 +44,11 @@ def test_predictions_are_those_of_the_model_in_the_order_of_the_test_split(model
     assert kept.accuracy == np.mean(labels == expected)
 
 
-def test_recalibration_averages_the_statistics_of_batches_and_leaves_the_model_as_it_was(model, dataset, monkeypatch):
+@pytest.mark.parametrize("count", [64, 50, 10])
+def test_recalibration_averages_the_statistics_of_whole_batches_and_leaves_the_model_as_it_was(
+    model, dataset, monkeypatch, count
+):
+    dataset = dataclasses.replace(dataset, train=dataset.train.take(count))
     before = [weight.copy() for weight in model.get_weights()]
     seen = []
 
@@ -60,9 +64,9 @@ def test_recalibration_averages_the_statistics_of_batches_and_leaves_the_model_a
     for old, new in zip(before, model.get_weights(), strict=True):
         np.testing.assert_array_equal(old, new)
     assert [layer.momentum for layer in evaluation.normalizations(model)] == [0.9, 0.99]
-    # Means and variances of both normalizations in each of the four batches, which are the whole training split.
-    batches = []
-    for indices in np.split(permutation(64, seed=0, epoch=0), 4):
+    # Means and variances of both normalizations in each batch of 16; a smaller one counts only where it is alone.
+    whole, batches = max(1, count // 16), []
+    for indices in np.split(permutation(count, seed=0, epoch=0)[: min(count, 16 * whole)], whole):
         samples, _ = dataset.batch(dataset.train, indices)
         outer = keras.ops.convert_to_numpy(model.get_layer("convolution")(samples))
         mean, variance = outer.mean((0, 1, 2)), outer.var((0, 1, 2))

@@ -153,6 +153,30 @@ def test_unusable_data_stop_everything_in_one_line(sweep):
     assert len(refusal.value.lines) == 1
 
 
+def test_checkpoints_of_a_run_that_is_done_stay_while_another_process_writes_them(sweep):
+    job = sweep.job("done")
+    for path in (job.record, job.checkpoints / "epoch-0001.npz"):
+        path.parent.mkdir(parents=True)
+        path.write_text("")
+    with file_lock(job.lock):
+        sweep({"done": "finish()"})
+        assert job.checkpoints.exists()
+    sweep({"done": "finish()"})
+    assert not job.checkpoints.exists()
+
+
+def test_the_time_left_of_a_resumed_run_counts_the_steps_made_now(sweep):
+    job = sweep.job("resumed")
+    shown = launcher._Sweep(launcher.Tracker([job]), io.StringIO(), 1)
+    with shown._new_bar(total=None, desc="resumed", unit="step") as bar:
+        event = {"event": "step", "steps": 100, "epoch": 3, "loss": 1.0, "accuracy": 0.5}
+        shown._show_event(job, bar, event | {"done": 210})
+        assert (bar.initial, bar.n, bar.total) == (200, 210, 300)
+        assert bar.last_print_n >= 200
+        shown._show_event(job, bar, event | {"done": 230})
+        assert (bar.initial, bar.n) == (200, 230)
+
+
 def test_two_sweeps_share_the_work(sweep):
     programs = {f"run{number}": "import time; time.sleep(0.2); finish()" for number in range(8)}
     # Real jobs hold their lock themselves, and then look whether the run is done.

@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from compactnet.experiments.records import read_failures, read_record, read_records
+from compactnet.experiments.train import _tensorboard_writer
 from compactnet.schema import Coverage
 from tests.scripts.calls import SCRIPTS, call
 
@@ -69,6 +70,14 @@ def test_its_table_says_that_the_data_are_generated(folder):
     assert text.startswith("# Generated data")
     assert "compact_vgg_sum_c2" in text
     assert not (folder / "results" / "table4.md").exists()
+
+
+def test_tensorboard_logs_of_an_earlier_start_are_replaced(tmp_path):
+    pytest.importorskip("tensorboardX")
+    for _ in range(2):
+        _tensorboard_writer(tmp_path).close()
+        (path,) = tmp_path.glob("events.out.*")
+        path.rename(path.with_name("events.out.tfevents.1.host"))  # of another second
 
 
 def test_tensorboard_logs_are_written_on_request(folder):

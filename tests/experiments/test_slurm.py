@@ -1,12 +1,14 @@
 """What a sweep concludes from the answers of Slurm, without Slurm."""
 
+import contextlib
 import io
+import signal
 import subprocess
 from types import SimpleNamespace
 
 import pytest
 
-from compactnet.experiments import slurm
+from compactnet.experiments import job, slurm
 from compactnet.experiments.job import JobResult
 from compactnet.files import file_lock
 from compactnet.schema import Slurm
@@ -49,6 +51,38 @@ def test_slurm_forgets_arrays_that_ended(sweep, monkeypatch):
 def test_while_slurm_does_not_answer_no_job_is_lost(sweep, monkeypatch):
     answer(monkeypatch, stderr="slurm_load_jobs error: Unable to contact slurm controller", code=1)
     assert result(sweep, 0) is result(sweep, 1) is None
+
+
+def test_an_interrupt_waits_until_what_was_submitted_is_known():
+    submitted = []
+    with pytest.raises(KeyboardInterrupt), slurm._held_interrupt():
+        signal.raise_signal(signal.SIGINT)
+        submitted.append("7_0")
+    assert submitted
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_job_out_of_time_is_requeued_only_with_a_new_checkpoint(tmp_path, monkeypatch):
+    pytest.importorskip("submitit")
+    task, checkpoints = job.ClusterTask(), tmp_path / "checkpoints"
+    command = job.Command("{}", "jax", 1, tmp_path / "log", checkpoints)
+
+    def run(epochs):
+        """Run a job that ends after some epochs, and say whether it is requeued."""
+
+        @contextlib.contextmanager
+        def start(command):
+            checkpoints.mkdir(exist_ok=True)
+            for epoch in epochs:
+                (checkpoints / f"epoch-{epoch:04}.npz").touch()
+            yield
+
+        monkeypatch.setattr(job, "start", start)
+        monkeypatch.setattr(job, "wait", lambda process, log: None)
+        task(command)
+        return task.checkpoint(command) is not None
+
+    assert [run([1]), run([]), run([2, 3]), run([3])] == [True, False, True, False]
 
 
 class Cluster(slurm._Sweep):

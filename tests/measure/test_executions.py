@@ -1,5 +1,6 @@
 """The choice of backend, implementation and threads; the times are invented."""
 
+import errno
 import json
 
 import pytest
@@ -143,6 +144,8 @@ def test_each_gpu_trains_a_run(machine, choose, monkeypatch):
         choice = choose(*fields)
         assert (choice.workers, ways(choice)) == (2, {("tensorflow", threads)})
     assert choose(workers=1).workers == 1
+    monkeypatch.setattr(executions, "available_cores", lambda: range(1))
+    assert choose().workers == 2
 
 
 def test_a_run_with_a_record_keeps_its_execution(machine, choose, repository):
@@ -227,6 +230,31 @@ def test_a_way_that_does_not_work_is_left_out(machine, choose, monkeypatch, caps
     machine.clear()
     assert ways(choose(only=["xvgg8"])) == ways(choice)
     assert not machine
+
+
+def test_a_later_network_that_cannot_be_timed_at_once_says_what_to_do(machine, choose, monkeypatch):
+    whole = executions.measure_epoch
+
+    def measure(run, samples, processes, limit):
+        if run.network.name == "vgg8" and processes > 1:
+            raise ResourceError("vgg8 cannot be timed, status -9: no output")
+        found = whole(run, samples, processes, limit)
+        return found.model_copy(update={"step": 0.01}) if run.execution.threads == 1 else found
+
+    monkeypatch.setattr(executions, "measure_epoch", measure)
+    assert choose(only=["xvgg8"]).workers == 4
+    with pytest.raises(ResourceError, match=r"status -9: no output. 4 were timed at once: set WORKERS=1"):
+        choose(only=["vgg8"])
+    assert choose(only=["vgg8"], workers=1).workers == 1
+
+
+def test_a_process_that_cannot_start_is_no_fault_of_the_folder(machine, choose, monkeypatch):
+    def measure(*arguments):
+        raise OSError(errno.ENOMEM, "Cannot allocate memory")
+
+    monkeypatch.setattr(executions, "measure_epoch", measure)
+    with pytest.raises(OSError, match="Cannot allocate memory"):
+        choose()
 
 
 def test_a_results_folder_that_cannot_be_written_is_one_line(machine, repository, tmp_path):

@@ -9,7 +9,12 @@ from compactnet.errors import InputError
 from compactnet.experiments.config import load_experiment
 from compactnet.experiments.records import read_record
 from compactnet.layers import CompactConv2D
-from compactnet.measure.feature_maps import extract_feature_maps, read_feature_maps, write_feature_maps
+from compactnet.measure.feature_maps import (
+    _choose_group,
+    extract_feature_maps,
+    read_feature_maps,
+    write_feature_maps,
+)
 from compactnet.networks.weights import load_weights, save_weights, weights_hash
 from tests.factories import run_record
 from tests.scripts.calls import call
@@ -54,6 +59,14 @@ def test_the_maps_of_a_group_give_the_output_of_the_layer(trained, events):
     assert shown.label == dataset.class_names[int(labels[0])]
     assert shown.generated_data is True
     assert shown.clips == "1,000 of 2,000"
+
+
+def test_a_group_without_contrast_is_not_shown():
+    generator = np.random.default_rng(0)
+    pairs = np.zeros((32, 2, 8, 8))
+    pairs[[3, 17]] = generator.normal(size=(2, 2, 8, 8))
+    assert _choose_group(pairs) in (3, 17)
+    assert 0 <= _choose_group(np.zeros((4, 2, 8, 8))) < 4
 
 
 def test_feature_maps_are_kept_and_a_damaged_file_is_named(trained, events, tmp_path):

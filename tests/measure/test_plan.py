@@ -1,6 +1,7 @@
 """What an experiment will take; the times of steps are invented."""
 
 import math
+import subprocess
 
 import pytest
 
@@ -46,8 +47,8 @@ def test_runs_hours_and_gigabytes_of_images(clock, planned):
     found = planned("ic.yaml", workers=3)
     assert (found.runs, found.done, len(found.networks)) == (120, 0, 24)
     assert clock[:2] == [("vgg8", "tensorflow", 60_000, 3), ("xvgg8", "tensorflow", 60_000, 3)]
-    # 1,563 steps and 313 evaluated batches, 50 times.
-    hours = (7 + 50 * (0.1 * 1563 + 0.04 * 313)) / 3600
+    # 1,563 steps and 313 evaluated batches, 50 times, and two more evaluations of the last weights.
+    hours = (7 + 50 * (0.1 * 1563 + 0.04 * 313) + 2 * 0.04 * 313) / 3600
     assert found.networks[0].run_hours == pytest.approx(hours)
     assert found.hours == {(2, 3): pytest.approx(120 * hours / 3)}
     assert found.download_gigabytes == pytest.approx(0.17, abs=0.01)
@@ -80,9 +81,10 @@ def test_recordings_are_planned_without_a_file_and_fold_by_fold(planned, reposit
     assert found.download_gigabytes == 6.0
     assert found.sample_gigabytes == pytest.approx(8732 * 128 * 201 * 4 / 1e9)
     sizes = (873, 888, 925, 990, 936, 823, 838, 806, 816, 837)
-    seconds = sum(0.1 * math.ceil((8732 - size) / 32) + 0.04 * math.ceil(size / 32) for size in sizes)
+    evaluations = sum(0.04 * math.ceil(size / 32) for size in sizes)
+    seconds = sum(0.1 * math.ceil((8732 - size) / 32) for size in sizes) + evaluations
     epochs = load_experiment(repository / "configs" / "sed-10fold.yaml").training.epochs
-    assert found.hours == {(2, 1): pytest.approx((epochs * seconds + 10 * 7) / 3600)}
+    assert found.hours == {(2, 1): pytest.approx((epochs * seconds + 2 * evaluations + 10 * 7) / 3600)}
 
 
 def test_the_storage_of_spectrograms_decides_their_gigabytes(planned):
@@ -121,6 +123,19 @@ def test_a_process_that_fails_is_described(sample_run, monkeypatch, tmp_path, pr
     monkeypatch.setattr(epoch_time.sys, "executable", str(python))
     with pytest.raises(kind, match=f"^xvgg8 cannot be timed, {reason}$"):
         measure_epoch(sample_run, 100)
+
+
+def test_each_process_has_a_gpu_in_turn(sample_run, monkeypatch):
+    given = []
+
+    def run(command, env, **options):
+        given.append(env["CUDA_VISIBLE_DEVICES"])
+        return subprocess.CompletedProcess(command, 0, '{"start": 1, "step": 2, "evaluation": 3}\n', "")
+
+    monkeypatch.setattr(epoch_time, "visible_gpus", lambda: ["0", "1"])
+    monkeypatch.setattr(epoch_time.subprocess, "run", run)
+    assert measure_epoch(sample_run, 100, processes=3) == EpochTimes(start=1, step=2, evaluation=3)
+    assert sorted(given) == ["0", "0", "1"]
 
 
 @pytest.mark.slow

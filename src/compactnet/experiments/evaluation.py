@@ -56,6 +56,8 @@ def recalibrated_accuracy(model, dataset, batch_size, seed):
     kept = [(layer.momentum, layer.get_weights()) for layer in layers]
     # With a momentum of 0 the moving statistics after a batch are those of the batch.
     order = permutation(len(dataset.train), seed, epoch=0)[: BATCHES * batch_size]
+    # A smaller last batch, if there is another, would count as much as a whole one.
+    order = order[: len(order) // batch_size * batch_size or len(order)]
     sums, count = [0.0] * (2 * len(layers)), 0
     try:
         for layer in layers:

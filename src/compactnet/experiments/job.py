@@ -39,6 +39,7 @@ class Command:
         backend: Keras backend.
         threads: Processor threads.
         log: Path of the log.
+        checkpoints: Folder of the checkpoints.
         onednn: Whether TensorFlow uses oneDNN; None to leave it to TensorFlow.
     """
 
@@ -46,13 +47,16 @@ class Command:
     backend: str
     threads: int
     log: Path
+    checkpoints: Path
     onednn: bool | None = None
 
 
 def command_of(job):
     """Return the `Command` that starts a `Job`."""
     execution = job.run.execution
-    return Command(job.model_dump_json(), execution.backend, execution.threads, job.log, execution.onednn)
+    return Command(
+        job.model_dump_json(), execution.backend, execution.threads, job.log, job.checkpoints, execution.onednn
+    )
 
 
 @contextlib.contextmanager
@@ -128,11 +132,20 @@ class ClusterTask:
 
     def __call__(self, command):
         """Run a job to its end and return its `JobResult`."""
+        self._first = _newest(command.checkpoints)
         with start(command) as process:
             return wait(process, command.log)
 
     def checkpoint(self, command):
-        """Return what replaces a job that is preempted or out of time: the same, from its last checkpoint."""
+        """Return what replaces a job that is preempted or out of time: the same, from its last checkpoint.
+
+        One without a new checkpoint ends, and the sweep decides, as for one that is killed.
+        """
         from submitit.helpers import DelayedSubmission
 
-        return DelayedSubmission(self, command)
+        return DelayedSubmission(self, command) if _newest(command.checkpoints) != self._first else None
+
+
+def _newest(folder):
+    """Return the name of the last checkpoint in a folder, or ""."""
+    return max((path.name for path in folder.glob("epoch-*.npz")), default="")

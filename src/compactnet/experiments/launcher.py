@@ -154,9 +154,8 @@ class _Sweep:
                     refresh=False,
                 )
                 if bar.n == 0:
-                    bar.initial = (event["epoch"] - 1) * event[
-                        "steps"
-                    ]  # the steps before the checkpoint took no time now
+                    # The steps before the checkpoint took no time now.
+                    bar.initial = bar.n = bar.last_print_n = (event["epoch"] - 1) * event["steps"]
                 bar.update(event["done"] - bar.n)
             case "epoch":
                 self._print(

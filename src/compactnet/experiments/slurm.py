@@ -3,7 +3,9 @@
 import contextlib
 import importlib.util
 import shutil
+import signal
 import subprocess
+import threading
 import time
 
 from tqdm import tqdm
@@ -59,6 +61,22 @@ def launch(jobs, stream, settings, folder, workers=None, poll_seconds=POLL_SECON
     return tracker.result()
 
 
+@contextlib.contextmanager
+def _held_interrupt():
+    """Hold Ctrl-C until the end of the block, so that what it submits is known when it is cancelled."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # signals go to the main thread
+        return
+    held = []
+    handler = signal.signal(signal.SIGINT, lambda number, frame: held.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, handler)
+        if held:
+            raise KeyboardInterrupt
+
+
 class _Sweep:
     def __init__(self, tracker, stream, settings, folder, workers, poll_seconds):
         self._tracker, self._stream, self._poll_seconds = tracker, stream, poll_seconds
@@ -94,7 +112,7 @@ class _Sweep:
     def _submit(self, jobs):
         import submitit
 
-        # A job out of time is requeued as often as needed: its checkpoint advances.
+        # A job out of time is requeued as often as needed, while its checkpoint advances.
         executor = submitit.SlurmExecutor(folder=self._folder, max_num_timeout=1000)
         settings = self._settings
         wanted = {
@@ -108,12 +126,13 @@ class _Sweep:
             "array_parallelism": self._workers or len(jobs),
         }
         executor.update_parameters(**{name: value for name, value in wanted.items() if value is not None})
-        try:
-            with given_devices():
-                handles = executor.map_array(ClusterTask(), [command_of(job) for job in jobs])
-        except submitit.core.utils.FailedJobError as error:
-            raise InputError(f"Slurm refuses the jobs: {str(error).strip().splitlines()[-1]}") from error
-        self._submitted += zip(jobs, handles, strict=True)
+        with _held_interrupt():
+            try:
+                with given_devices():
+                    handles = executor.map_array(ClusterTask(), [command_of(job) for job in jobs])
+            except submitit.core.utils.FailedJobError as error:
+                raise InputError(f"Slurm refuses the jobs: {str(error).strip().splitlines()[-1]}") from error
+            self._submitted += zip(jobs, handles, strict=True)
 
     def _must_retry(self, job, handle, states, bar):
         """Record the result of a submitted job, if it ended; return whether it must be submitted again."""

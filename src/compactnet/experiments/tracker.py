@@ -8,7 +8,7 @@ from compactnet.checks import format_count
 from compactnet.errors import InputError, ResourceError
 from compactnet.experiments import records
 from compactnet.experiments.checkpoints import Checkpoints
-from compactnet.files import remove
+from compactnet.files import is_locked, remove
 from compactnet.schema import FailureRecord
 
 MAX_ATTEMPTS = 2
@@ -56,7 +56,8 @@ class Tracker:
             if self.is_done(job):
                 self.skipped += 1
                 # A kill between the record and the end of the process may have left them.
-                Checkpoints(job.checkpoints, job.protocol_hash).clear()
+                if not is_locked(job.lock):
+                    Checkpoints(job.checkpoints, job.protocol_hash).clear()
             else:
                 self.pending.append(job)
         self.total = len(self.pending)

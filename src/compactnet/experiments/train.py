@@ -3,6 +3,7 @@
 import math
 import time
 from datetime import UTC, datetime
+from pathlib import Path
 
 import keras
 
@@ -12,6 +13,7 @@ from compactnet.experiments import evaluation
 from compactnet.experiments.batches import permutation
 from compactnet.experiments.checkpoints import Checkpoints
 from compactnet.experiments.trainers import choose_trainer, compile_model
+from compactnet.files import remove
 from compactnet.networks.weights import save_weights, weights_hash
 from compactnet.schema import Epoch, RunRecord, Segment, summarize
 
@@ -133,6 +135,9 @@ def _add_to_curves(curves, row):
 
 
 def _tensorboard_writer(folder):
+    # Those of an earlier start, whose epochs are written again.
+    for path in Path(folder).glob("events.out.tfevents.*"):
+        remove(path)
     # Keras' own callback works with TensorFlow alone. Imported here, because it sets an environment variable.
     import tensorboardX
 

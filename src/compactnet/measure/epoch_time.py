@@ -9,7 +9,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 from compactnet.errors import InputError, ResourceError
-from compactnet.processes import job_environment, output_channel
+from compactnet.processes import job_environment, output_channel, visible_gpus
 from compactnet.schema import Run
 from compactnet.validation import StrictModel
 
@@ -38,6 +38,7 @@ class _Request(StrictModel):
     run: Run
     samples: int
     limit: float | None
+    began: float
 
 
 def measure_epoch(run, samples, processes=1, limit=None):
@@ -46,7 +47,8 @@ def measure_epoch(run, samples, processes=1, limit=None):
     Args:
         run: The `Run`.
         samples: Samples of both splits, whose size decides where they are kept.
-        processes: Number of processes that measure it at once, as many as will train at once.
+        processes: Number of processes that measure it at once, as many as will train at once; each has a GPU in turn,
+            as in training.
         limit: Seconds of a step above which a first, rough figure is enough; None to measure in any case.
 
     Returns:
@@ -56,23 +58,24 @@ def measure_epoch(run, samples, processes=1, limit=None):
         InputError: the process failed.
         ResourceError: the process was killed.
     """
-    request = _Request(run=run, samples=samples, limit=limit)
+    request, gpus = _Request(run=run, samples=samples, limit=limit, began=time.time()), visible_gpus()
+    devices = [gpus[number % len(gpus)] if gpus else None for number in range(processes)]
     with ThreadPoolExecutor(processes) as pool:
-        found = list(pool.map(_in_process, [request] * processes))
+        found = list(pool.map(_in_process, [request] * processes, devices))
     return EpochTimes(
         **{name: sum(getattr(times, name) for times in found) / processes for name in EpochTimes.model_fields}
     )
 
 
-def _in_process(request):
-    """Return the `EpochTimes` that a process measures."""
+def _in_process(request, device):
+    """Return the `EpochTimes` that a process measures on a GPU, or on what this process was given."""
     run, execution = request.run, request.run.execution
     ended = subprocess.run(
         [sys.executable, "-m", "compactnet.measure.epoch_time"],
         input=request.model_dump_json(),
         capture_output=True,
         text=True,
-        env=job_environment(execution.backend, execution.threads, onednn=execution.onednn),
+        env=job_environment(execution.backend, execution.threads, device, execution.onednn),
         check=False,
     )
     if ended.returncode:
@@ -84,19 +87,19 @@ def _in_process(request):
 
 def main():
     """Answer the request on standard input."""
-    began = time.perf_counter()
     with output_channel() as channel:
         request = _Request.model_validate_json(sys.stdin.read())
-        channel.write(_measure(request.run, request.samples, began, request.limit).model_dump_json() + "\n")
+        channel.write(_measure(request).model_dump_json() + "\n")
 
 
-def _measure(run, samples, began, limit):
+def _measure(request):
     import keras
     import numpy as np
 
     from compactnet.environment import use_standard_settings
     from compactnet.experiments.trainers import choose_trainer, compile_model
 
+    run, limit = request.run, request.limit
     use_standard_settings()
     keras.config.set_dtype_policy(run.training.precision)
     model = compile_model(run)
@@ -107,7 +110,7 @@ def _measure(run, samples, began, limit):
         size,
         lambda done, logs: ends.append(_now(logs)),
         run.execution.implementation,
-        stored_bytes=samples * run.data.sample_bytes,
+        stored_bytes=request.samples * run.data.sample_bytes,
     )
 
     def epoch(batches):
@@ -118,7 +121,7 @@ def _measure(run, samples, began, limit):
         return ends[-1] - opened, closed - ends[-1]
 
     epoch(BATCHES)  # traces and compiles
-    start = time.perf_counter() - began
+    start = time.time() - request.began
     training, evaluation = epoch(BATCHES)
     step = training / BATCHES
     if limit is None or step < limit:

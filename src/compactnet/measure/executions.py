@@ -4,6 +4,7 @@ What was found is kept beside the records, so that a sweep that is started again
 change bits, and with them the protocol.
 """
 
+import contextlib
 import importlib.util
 import os
 import sys
@@ -117,7 +118,10 @@ def choose_executions(experiment, runs, records, counts, results, workers=None, 
         tqdm.write(f"Another command chooses how {experiment.name} is trained: waiting.", file=stream or sys.stderr)
 
     # Two sweeps in one folder take the same choice.
-    with storage_errors(path, "Choose another results folder."), file_lock(path.with_suffix(".lock"), wait):
+    with contextlib.ExitStack() as stack:
+        # For the lock alone: an OSError of the measuring is not one of the folder.
+        with storage_errors(path, "Choose another results folder."):
+            stack.enter_context(file_lock(path.with_suffix(".lock"), wait))
         chooser = _Chooser(experiment, left, counts, path, workers, stream)
         chosen = chooser.choose(measure_all)
     kept = [done.get(run.key) or run.model_copy(update={"execution": chosen[run.key]}) for run in runs]
@@ -174,7 +178,9 @@ def _installed(module):
 
 
 def run_seconds(run, times, train, test):
-    """Return the seconds of a run: its start, and all epochs with their evaluation.
+    """Return the seconds of a run: its start, all epochs with their evaluation, and two more evaluations at the end.
+
+    The training batches of `recalibrated_accuracy` are left out: seconds, or up to a minute.
 
     Args:
         run: The `Run`.
@@ -183,7 +189,8 @@ def run_seconds(run, times, train, test):
         test: Number of test samples.
     """
     batch = run.training.batch_size
-    return times.start + run.training.epochs * (-(-train // batch) * times.step + -(-test // batch) * times.evaluation)
+    steps, evaluated, epochs = -(-train // batch), -(-test // batch), run.training.epochs
+    return times.start + epochs * steps * times.step + (epochs + 2) * evaluated * times.evaluation
 
 
 class _Chooser:
@@ -242,7 +249,7 @@ class _Chooser:
             threads = threads or max(1, cores // (workers or 1))
             workers = workers or max(1, cores // threads)
         # Runs that share a core or a GPU take turns.
-        return [(threads, max(1, min(workers or 1, cores // threads, gpus or cores)))]
+        return [(threads, max(1, min(workers or 1, gpus or cores // threads)))]
 
     def _ways(self, layout):
         return candidates(self._experiment, layout[0])
@@ -256,7 +263,7 @@ class _Chooser:
         planned = len(names) * (1 + more if undecided else 1)
         with tqdm(total=planned, desc="timing", unit="way", file=self._stream) as bar:
             for name in names:
-                self._time(name, self.layouts[0], first)
+                self._time_first(name, first)
                 bar.update()
             if not undecided or not names or not self._worth(names, first, more):
                 self.layouts = self.layouts[:1]
@@ -282,6 +289,18 @@ class _Chooser:
         measuring = sum(way.times.start + SECONDS + BATCHES * way.times.step for way in firsts.values())
         hours = sum(self._hours(name, way) for name, way in firsts.items())
         return 3600 * hours > WORTH * others * measuring
+
+    def _time_first(self, name, execution):
+        """Measure the first way of a network, without which nothing is known of it."""
+        at_once = self.layouts[0][1]
+        try:
+            self._time(name, self.layouts[0], execution)
+        except (InputError, ResourceError) as error:
+            if at_once == 1:
+                raise
+            raise type(error)(
+                f"{' '.join(error.lines)}. {at_once} were timed at once: set WORKERS=1 for one at a time."
+            ) from error
 
     def _try(self, name, layout, execution):
         """Measure a way of a network that is not the only one, and say whether it works."""

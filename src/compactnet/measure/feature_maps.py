@@ -122,13 +122,15 @@ def extract_feature_maps(record: RunRecord, weights, data_folder, sample=0):
 def _choose_group(pairs):
     """Return the group whose two maps are least alike, among the quarter of the groups with the most contrast.
 
-    A map has much contrast where its values spread over its range, unlike one that is flat but for a few points.
+    A map has much contrast where its values spread over its range, unlike one that is flat but for a few points. A map
+    without any is like every other.
     """
     low, high = np.percentile(pairs, [1, 99], axis=(2, 3))
     contrast = pairs.std(axis=(2, 3)) / np.where(high > low, high - low, np.inf)
     candidates = np.argsort(-contrast.min(axis=1), kind="stable")[: max(1, len(pairs) // 4)]
-    likeness = [abs(np.corrcoef(*pairs[group].reshape(2, -1))[0, 1]) for group in candidates]
-    return int(candidates[np.argmin(likeness)])
+    with np.errstate(invalid="ignore", divide="ignore"):
+        likeness = [abs(np.corrcoef(*pairs[group].reshape(2, -1))[0, 1]) for group in candidates]
+    return int(candidates[np.argmin(np.nan_to_num(likeness, nan=1.0))])
 
 
 def write_feature_maps(folder, shown: FeatureMaps):
