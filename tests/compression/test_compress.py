@@ -494,3 +494,21 @@ def test_lora_weights_stay(untimed):
     model.get_layer("middle").enable_lora(4)
     _, report = compactnet.compress(model, warm_start=True, calibration_data=samples())
     assert reasons(report)["middle"] == "it has LoRA weights"
+
+
+@pytest.mark.usefixtures("untimed")
+def test_the_report_has_the_accuracy_of_each_model():
+    model, x = small(), samples(32)
+    labels = values(model, x).argmax(-1)
+    labels[:8] = (labels[:8] + 1) % 4
+    smaller, report = compactnet.compress(model, calibration_data=(x, labels))
+    right = np.mean(values(smaller, x).argmax(-1) == labels)
+    assert right != 0.75
+    assert (report.accuracy_before, report.accuracy_after) == (0.75, right)
+
+
+@pytest.mark.usefixtures("untimed")
+def test_dilation_is_taken_over():
+    inputs = keras.Input((12, 12, 32))
+    model = keras.Model(inputs, keras.layers.Conv2D(32, 3, dilation_rate=2, padding="same", name="x")(inputs))
+    assert compactnet.compress(model, skip_first=False)[0].get_layer("x").dilation_rate == (2, 2)

@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 
 import compactnet
+from compactnet.compression import warm_start as warm_start_module
 from compactnet.compression.warm_start import grouped_order
 from tests.compression.test_compress import SHAPE, samples, small, values
 
@@ -15,6 +16,7 @@ def grouped(kind, factor=2, channels=32, filters=8, agreeing=True, seed=0):
     Returns:
         The network and its convolution that a compact one can replace without loss.
     """
+    keras.utils.set_random_seed(seed)
     generator = np.random.default_rng(seed)
     groups = np.arange(channels) // factor if agreeing else np.arange(channels)
     rows = generator.normal(size=(channels, filters))[generator.permutation(groups)]
@@ -168,3 +170,28 @@ def test_channels_with_similar_rows_come_into_one_group(grouping):
     assert np.all(np.ptp(kind[order].reshape(shape), axis=axis) == 0)
     signed = grouped_order(np.abs(row)[kind], 4, grouping, either_sign=False)
     assert np.all(np.ptp(kind[signed].reshape(shape), axis=axis) == 0)
+
+
+def test_variances_of_later_normalizations_move_with_their_inputs():
+    keras.utils.set_random_seed(0)
+    x = samples(64)
+    model = small(between=[keras.layers.BatchNormalization(name="after")])
+    smaller, _ = compactnet.compress(model, 8, "max", filters="middle", warm_start=True, calibration_data=x)
+    before, after = (
+        values(keras.Model(one.input, one.get_layer("after").input), x).var((0, 1, 2)) for one in (model, smaller)
+    )
+    assert np.abs(after / before - 1).max() > 0.01
+    moved = keras.ops.convert_to_numpy(smaller.get_layer("after").moving_variance)
+    # The moving variance was 1, and epsilon is 0.001.
+    np.testing.assert_allclose(moved + 0.001, 1.001 * (after + 0.001) / (before + 0.001), rtol=1e-3)
+
+
+def test_least_squares_improve_the_depthwise_kernels(monkeypatch):
+    x, errors = samples(96), []
+    for largest in (0, warm_start_module.LARGEST_ALTERNATED):
+        monkeypatch.setattr(warm_start_module, "LARGEST_ALTERNATED", largest)
+        keras.utils.set_random_seed(0)
+        model = small()
+        smaller, _ = compactnet.compress(model, 4, filters="middle", warm_start=True, calibration_data=x)
+        errors.append(np.square(values(smaller, x) - values(model, x)).mean())
+    assert errors[1] < 0.95 * errors[0]

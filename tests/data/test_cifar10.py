@@ -66,6 +66,18 @@ def test_channels_are_the_planes_of_the_file(generated_images):
     np.testing.assert_array_equal(dataset.test.labels, raw[b"labels"])
 
 
+def test_statistics_are_those_of_the_images_used(generated_images):
+    part = Cifar10(generated=True, train_samples=50).load(generated_images)
+    samples, _ = part.batch(part.train, np.arange(50))
+    np.testing.assert_allclose(samples.mean((0, 1, 2)), 0, atol=1e-4)
+    np.testing.assert_allclose(samples.std((0, 1, 2)), 1, atol=1e-4)
+
+
+def test_classes_have_the_names_of_the_data_set_in_its_order():
+    # Its batches.meta.
+    assert " ".join(cifar10.CLASS_NAMES) == "airplane automobile bird cat deer dog frog horse ship truck"
+
+
 def test_a_limit_keeps_the_first_samples_and_shows_in_the_coverage(generated_images):
     whole = Cifar10(generated=True).load(generated_images)
     part = Cifar10(generated=True, train_samples=50, test_samples=7).load(generated_images)

@@ -44,11 +44,43 @@ def test_a_file_classifies_an_image(exported_images, images, name, tmp_path):
     assert found[0][1] == pytest.approx(expected.max(), rel=1e-3)
 
 
-def test_an_image_of_another_size_and_kind_is_converted(exported_images, tmp_path):
+def test_an_image_of_another_size_and_kind_is_classified(exported_images, tmp_path):
     image = pytest.importorskip("PIL.Image")
     folder, _ = exported_images
     image.new("LA", (40, 31)).save(tmp_path / "grey.png")
     assert len(load(folder / "small.tflite").classify(tmp_path / "grey.png")) == 3
+
+
+@pytest.mark.parametrize(("mode", "channels"), [("RGB", 3), ("L", 1)])
+def test_an_image_of_another_size_and_kind_is_converted(tmp_path, mode, channels):
+    image = pytest.importorskip("PIL.Image")
+    given = image.fromarray(np.random.default_rng(0).integers(0, 256, (31, 40, 3), dtype=np.uint8))
+    given.save(tmp_path / "a.png")
+    mean, std = np.full((1, 1, channels), 100, np.float32), np.full((1, 1, channels), 50, np.float32)
+    pixels = np.asarray(given.convert(mode).resize((12, 9), image.Resampling.BILINEAR), np.float32)
+    found = ImagePreprocessing(mean, std)(tmp_path / "a.png", (9, 12, channels))
+    np.testing.assert_allclose(found, (pixels.reshape(9, 12, channels) - mean) / std, rtol=1e-6)
+
+
+@pytest.mark.parametrize(("rate", "seconds"), [(16_000, 0.3), (11_025, 0.9)])
+def test_a_recording_of_another_rate_and_length_has_the_features_of_training(sounds, recording, rate, seconds):
+    preprocessing, config, statistics = sounds
+    path = recording(rate, seconds, channels=2)
+    samples, found = soundfile.read(path, dtype="float32")
+    expected = (log_mel(samples, found, config)[..., np.newaxis] - statistics.mean) / statistics.std
+    np.testing.assert_allclose(preprocessing(path, (16, 26, 1)), expected, atol=1e-3)
+
+
+def test_logits_become_probabilities(images, tmp_path):
+    image = pytest.importorskip("PIL.Image")
+    image.new("RGB", (12, 12), (200, 10, 90)).save(tmp_path / "a.png")
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((12, 12, 3))
+    model = keras.Model(inputs, keras.layers.Dense(len(LABELS))(keras.layers.Flatten()(inputs)))
+    export(model, tmp_path / "logits.tflite", labels=LABELS, preprocessing=images)
+    expected = keras.ops.softmax(model(images(tmp_path / "a.png", (12, 12, 3))[np.newaxis]))[0]
+    found = dict(load(tmp_path / "logits.tflite").classify(tmp_path / "a.png", top=len(LABELS)))
+    assert [found[name] for name in LABELS] == pytest.approx(np.asarray(expected).tolist(), abs=1e-5)
 
 
 def test_an_image_of_16_bits_is_scaled_and_one_of_32_refused(images, tmp_path):

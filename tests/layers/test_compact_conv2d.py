@@ -133,6 +133,19 @@ def test_the_defaults_are_the_sum_of_two_adjacent_channels_after_a_relu():
     assert (layer.strides, layer.padding) == ((1, 1), "valid")
 
 
+def test_other_defaults_are_those_of_keras_layers():
+    layer, serialized = CompactConv2D(4, 3), keras.saving.serialize_keras_object
+    depthwise, normalization = keras.layers.DepthwiseConv2D(3), keras.layers.BatchNormalization()
+    pointwise = keras.layers.Conv2D(4, 1)
+    assert (layer.momentum, layer.epsilon) == (normalization.momentum, normalization.epsilon)
+    for name in ("beta", "gamma", "moving_mean", "moving_variance"):
+        own, given = (getattr(one, f"{name}_initializer") for one in (layer, normalization))
+        assert serialized(own) == serialized(given)
+    assert type(layer.depthwise_initializer) is type(depthwise.depthwise_initializer)
+    assert type(layer.pointwise_initializer) is type(pointwise.kernel_initializer)
+    assert type(layer.bias_initializer) is type(pointwise.bias_initializer)
+
+
 def test_factor_one_is_a_depthwise_separable_convolution():
     layer = built(compact_factor=1)
     inputs = images()

@@ -1,3 +1,4 @@
+from collections import Counter
 from itertools import pairwise
 
 import keras
@@ -582,3 +583,30 @@ def test_the_convolution_of_the_efficient_skeletons_can_be_swapped_too(skeleton,
     model = build(spec(skeleton, compact(2)), (64, 64, 3))
     assert len(layers_of(model, CompactConv2D)) == places
     assert not layers_of(model, keras.layers.DepthwiseConv2D)[places:]
+
+
+KINDS = ("Activation", "Add", "AveragePooling2D", "ChannelShuffle", "Concatenate", "Dropout", "MaxPooling2D")
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("vgg8", {"Activation": 8, "MaxPooling2D": 4}),
+        ("resnet50", {"Activation": 1 + 3 * 16, "Add": 16, "MaxPooling2D": 1}),
+        ("compact_resnet_sum_c2", {"Activation": 1 + 2 * 16, "Add": 16, "MaxPooling2D": 1}),
+        ("mobilenet_v2_100", {"Activation": 1 + 2 * 17 + 1, "Add": 10, "Dropout": 1}),
+        (
+            "shufflenet_v1_050",
+            {"Activation": 1 + 2 * 16, "Add": 13, "Concatenate": 3, "ChannelShuffle": 16, "MaxPooling2D": 1},
+        ),
+        (
+            "shufflenet_v2_050",
+            {"Activation": 1 + 2 * 16 + 3 + 1, "Concatenate": 16, "ChannelShuffle": 16, "MaxPooling2D": 1},
+        ),
+        ("channelnet_v1", {"Activation": 1 + 2 * 14, "Add": 3}),
+    ],
+)
+def test_a_skeleton_has_the_layers_without_weights_of_its_paper(name, expected):
+    size = 80 if name == "vgg8" else 64
+    found = Counter(type(layer).__name__ for layer in build(name, (size, size, 1)).layers)
+    assert {kind: found[kind] for kind in KINDS if found[kind]} == expected

@@ -7,7 +7,7 @@ from compactnet.measure.counts import CountCache
 from compactnet.report.sources import read_sources
 from compactnet.report.tables.guidelines import FAMILIES, guidelines
 from compactnet.schema import Epoch
-from tests.report.factories import planned_run, trained_record, write
+from tests.report.factories import planned_run, run_record, trained_record, write
 
 
 @pytest.fixture(scope="module")
@@ -143,3 +143,35 @@ def test_the_papers_own_accuracies(asc, judge):
     assert small["verdict"] == "contradicted"
     assert rows["G3, large C", "paper, ic", "all"]["verdict"] == "supported"
     assert not any(guideline == "G3, convergence" for guideline, *_ in rows)
+
+
+def test_the_last_epoch_and_the_first_tenth_count(tmp_path, asc, judge):
+    for operation, accuracy in (("sum", 0.7), ("max", 0.6)):
+        for seed in range(5):
+            history = [
+                Epoch(
+                    epoch=epoch,
+                    seconds=1,
+                    train_loss=1,
+                    test_loss=1,
+                    train_accuracy=(accuracy if epoch == 1 else 0.9) + 0.001 * seed,
+                    test_accuracy=(accuracy if epoch == 10 else 0.9) + 0.001 * seed,
+                )
+                for epoch in range(1, 11)
+            ]
+            record = trained_record(planned_run(asc, f"compact_vgg_{operation}_c8", seed), history)
+            write(tmp_path / "records" / f"{operation}-{seed}.json", record)
+    rows = {row["guideline"]: row for row in judge(asc) if (row["evidence"], row["family"]) == ("asc", "vgg")}
+    assert rows["G3, large C"]["difference"] == pytest.approx(10)
+    assert rows["G3, convergence"]["difference"] == pytest.approx(10)
+
+
+def test_average_and_sum_of_one_seed_are_a_pair(tmp_path, asc, judge):
+    for operation in ("average", "sum"):
+        for seed in range(5):
+            # Seeds are 5 points apart, the operations at most a tenth of a point.
+            accuracy = 0.5 + 0.05 * seed + (0.001 if operation == "sum" and seed % 2 else 0)
+            record = run_record(asc, f"compact_vgg_{operation}_c2", seed, accuracy, accuracy)
+            write(tmp_path / "records" / f"{operation}-{seed}.json", record)
+    (row,) = [row for row in judge(asc) if (row["guideline"], row["evidence"], row["family"]) == ("G1", "asc", "vgg")]
+    assert row["verdict"] == "provisional: supported"
