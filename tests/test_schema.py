@@ -342,8 +342,8 @@ def test_a_job_names_its_files_by_network_fold_seed_and_protocol():
 
 def test_the_last_epoch_is_the_result_and_the_best_is_kept_too():
     figures = {"train_loss": 1, "train_accuracy": 0.5, "test_loss": 1, "seconds": 1}
-    history = [Epoch(epoch=n, test_accuracy=accuracy, **figures) for n, accuracy in enumerate((0.3, 0.6, 0.5), 1)]
-    assert summarize(history) == {"last": history[2], "best": history[1]}
+    history = [Epoch(epoch=n, test_accuracy=accuracy, **figures) for n, accuracy in enumerate((0.3, 0.6, 0.6, 0.5), 1)]
+    assert summarize(history) == {"last": history[3], "best": history[1]}
     with pytest.raises(InputError, match="finite"):
         Epoch(epoch=1, test_accuracy=float("nan"), **figures)
 
