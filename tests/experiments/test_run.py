@@ -73,7 +73,6 @@ def test_its_table_says_that_the_data_are_generated(folder):
 
 
 def test_tensorboard_logs_of_an_earlier_start_are_replaced(tmp_path):
-    pytest.importorskip("tensorboardX")
     for _ in range(2):
         _tensorboard_writer(tmp_path).close()
         (path,) = tmp_path.glob("events.out.*")

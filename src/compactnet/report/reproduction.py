@@ -105,11 +105,10 @@ def _fastest(rows):
         if not compact or any(row.get(ours) is None for row in family):
             continue
         here, paper = (max(compact, key=lambda row: row[name]) for name in (ours, published))
-        others = [row for row in family if row[ours] > here[ours]]
-        words = ["as" if row[published] > paper[published] else "unlike" for row in others]
-        faster = [
-            f"{row['model']} with {row[ours]:.2f}, {word} in the paper" for row, word in zip(others, words, strict=True)
-        ]
+        faster = []
+        for row in (row for row in family if row[ours] > here[ours]):
+            word = "as" if row[published] > paper[published] else "unlike"
+            faster.append(f"{row['model']} with {row[ours]:.2f}, {word} in the paper")
         text = f"{here['model']}, {here[ours]:.2f} times as fast as {CATALOGUE[baseline].title}"
         said.append((paper is here, text + (f" (faster than it: {', and '.join(faster)})" if faster else "")))
     same = sum(agrees for agrees, _ in said)

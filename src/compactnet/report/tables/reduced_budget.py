@@ -6,8 +6,8 @@ from compactnet.report.tables.run_rows import ACCURACIES_NOTE, COLUMNS, run_rows
 
 NOTE = (
     "Real data, but fewer epochs or samples than the experiment's config, other settings, or a config that is not in "
-    "`configs/`. **Do not compare these "
-    "accuracies with the paper's.** Each row has its budget; the last column lists what differs from the config."
+    "`configs/`. **Do not compare these accuracies with the paper's.** "
+    "Each row has its budget; the last column lists what differs from the config."
 )
 
 

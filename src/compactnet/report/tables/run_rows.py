@@ -159,8 +159,8 @@ def _row(records, sources):
 def _changes(run, planned):
     """Return the fields of a run's budget that differ from its config's, as text."""
     # The planned run itself or, for another fold or seed, one of the same network.
-    alike = (next((one for key, one in planned.items() if key[:length] == run.key[:length]), None) for length in (3, 2))
-    config = planned.get(run.key) or next(filter(None, alike), None)
+    alike = (one for length in (4, 3, 2) for key, one in planned.items() if key[:length] == run.key[:length])
+    config = next(alike, None)
     if config is None:
         return "(configs/ has no such experiment with this network)"
     before, after = dict(flatten(config.budget)), dict(flatten(run.budget))
