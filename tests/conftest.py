@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+import keras
 import pytest
 from hypothesis import HealthCheck, settings
 
@@ -13,6 +14,11 @@ ROOT = Path(__file__).resolve().parent.parent
 # A busy machine may be slow at any moment; no test may fail for that.
 settings.register_profile("any speed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any speed")
+
+
+def pytest_runtest_setup():
+    """Seed the initial weights of every test and of the fixtures it is the first to use."""
+    keras.utils.set_random_seed(0)
 
 
 @pytest.fixture(scope="session")

@@ -31,7 +31,6 @@ pytestmark = pytest.mark.slow
     ],
 )
 def test_an_application_is_compressed(tmp_path, name, replaced, skipped_first):
-    keras.utils.set_random_seed(0)
     model = getattr(keras.applications, name)(weights=None, input_shape=SHAPE, classes=4)
     smaller, report = compactnet.compress(model)
     assert [row.name for row in report.replaced] == replaced

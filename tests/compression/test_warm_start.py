@@ -173,7 +173,6 @@ def test_channels_with_similar_rows_come_into_one_group(grouping):
 
 
 def test_variances_of_later_normalizations_move_with_their_inputs():
-    keras.utils.set_random_seed(0)
     x = samples(64)
     model = small(between=[keras.layers.BatchNormalization(name="after")])
     smaller, _ = compactnet.compress(model, 8, "max", filters="middle", warm_start=True, calibration_data=x)

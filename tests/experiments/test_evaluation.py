@@ -26,7 +26,6 @@ def dataset():
 
 @pytest.fixture
 def model():
-    keras.utils.set_random_seed(0)
     inputs = keras.Input((6, 6, 3))
     outputs = keras.layers.Conv2D(4, 3, name="convolution")(inputs)
     outputs = keras.layers.BatchNormalization(momentum=0.9, name="outer")(outputs)

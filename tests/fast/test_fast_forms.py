@@ -170,7 +170,6 @@ def test_an_epsilon_that_tensorflow_would_raise_keeps_keras():
 
 @needs_forms
 def test_evaluation_uses_the_moving_statistics():
-    keras.utils.set_random_seed(0)
     model = keras.Sequential([keras.Input((6, 6, 4)), CompactConv2D(4, 3), keras.layers.BatchNormalization()])
     model.set_weights([weight + 0.1 for weight in model.get_weights()])
     images = np.random.default_rng(0).normal(size=(3, 6, 6, 4)).astype(np.float32)
@@ -184,7 +183,6 @@ def test_evaluation_uses_the_moving_statistics():
 @pytest.mark.parametrize("name", CATALOGUE)
 def test_every_network_keeps_its_function(name):
     images = np.random.default_rng(0).normal(size=(2, 96, 96, 3)).astype(np.float32)
-    keras.utils.set_random_seed(0)
     model = build(name, (96, 96, 3))
     before = keras.ops.convert_to_numpy(model(images, training=False))
     assert fast.use_fast_forms(model) > 0

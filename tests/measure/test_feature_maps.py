@@ -38,7 +38,6 @@ def experiment(repository):
 @pytest.fixture
 def trained(tmp_path, experiment, events):
     """An untrained network as a run leaves it: its model, its record and the file of its weights."""
-    keras.utils.set_random_seed(0)
     run = experiment.runs()[0]
     model = run.build()
     save_weights(tmp_path / "weights.npz", model)
