@@ -25,6 +25,19 @@ def test_it_is_what_the_paper_says_with_an_open_gate():
     np.testing.assert_allclose(keras.ops.convert_to_numpy(layer(values)), expected, rtol=1e-3, atol=1e-4)
 
 
+def test_the_gate_rectifies_inside():
+    values = np.ones((1, 5, 5, 8), "float32")
+    layer = SlimConv2D()
+    layer.build(values.shape)
+
+    def outputs(weight):
+        layer.gate[0].kernel.assign(np.full(layer.gate[0].kernel.shape, weight))
+        return keras.ops.convert_to_numpy(layer(values))
+
+    np.testing.assert_array_equal(outputs(-1), outputs(0))
+    assert np.ptp(outputs(1) - outputs(0)) > 0.01
+
+
 def test_few_channels_keep_a_gate():
     layer = SlimConv2D()
     layer.build((None, 5, 5, 8))

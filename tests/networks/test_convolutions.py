@@ -92,6 +92,21 @@ def test_a_learned_squeeze_has_the_shapes_of_the_operation_and_a_kernel_in_its_p
 
 
 @pytest.mark.parametrize(
+    ("kind", "inner", "outer"), [("learned_squeeze", "depthwise", "squeeze"), ("slim", "slim", "pointwise")]
+)
+def test_the_activation_of_the_skeleton_is_inside_too(kind, inner, outer):
+    convolution = experiment(kind, "mobilenet_v1", **KINDS[kind]).convolution
+    spec = NetworkSpec(title=kind, skeleton=MobileNetV1(width=0.25), convolution=convolution)
+    layers = build(spec, (32, 32, 3)).layers
+    names = [layer.name for layer in layers]
+    between = layers[names.index(f"block6_{inner}") + 1 : names.index(f"block6_{outer}")]
+    activations = [layer.activation for layer in between if isinstance(layer, keras.layers.Activation)]
+    assert activations == [keras.activations.relu6]
+    if kind == "slim":
+        assert layers[names.index("block6_slim")].activation is keras.activations.relu6
+
+
+@pytest.mark.parametrize(
     ("kind", "fields", "reason"),
     [
         ("slim", {"folds": 3}, "`2 \\* folds` must divide the channel count"),
