@@ -74,7 +74,7 @@ def _parse_options():
 
 
 def table(rows):
-    """Return the Markdown table of rows: milliseconds a step takes in an epoch, and two ratios."""
+    """Return the Markdown table of rows: milliseconds a step takes in an epoch, and ratios with the range of rounds."""
     networks = comparable(rows, WAYS, CONDITIONS)
     ours, theirs = ("tensorflow fast", "jax fast"), ("pytorch", "pytorch channels last")
     text = [
@@ -88,12 +88,18 @@ def table(rows):
         best = min((found[way] for way in ours), key=lambda row: row["epoch_ms"])
         figures = [
             *(f"{found[way]['epoch_ms']:.1f}" for way in ("tensorflow keras", *theirs, *ours)),
-            f"{found['tensorflow keras']['epoch_ms'] / best['epoch_ms']:.2f}x",
-            f"{min(found[way]['epoch_ms'] for way in theirs) / best['epoch_ms']:.2f}x",
+            _ratio(found["tensorflow keras"], best),
+            _ratio(min((found[way] for way in theirs), key=lambda row: row["epoch_ms"]), best),
             f"{best['epoch_ms'] / best['step_ms']:.2f}",
         ]
         text.append(f"| {network} | " + " | ".join(figures) + " |")
     return "\n".join(text)
+
+
+def _ratio(slow, fast):
+    """Return the ratio of two ways' times, and its smallest and largest of a round, in which the ways took turns."""
+    rounds = [one / other for one, other in zip(slow["rounds_ms"], fast["rounds_ms"], strict=True)]
+    return f"{slow['epoch_ms'] / fast['epoch_ms']:.2f}x ({min(rounds):.1f}-{max(rounds):.1f})"
 
 
 def _time(network, options):

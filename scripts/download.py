@@ -20,8 +20,8 @@ def main():
     download = downloads[options.task]
     count = len(download.archives)
     print(
-        f"{download.title}: {download.gigabytes:g} GB in {count} archive{'s' * (count > 1)}, and as much again once "
-        f"unpacked. Licence: {download.licence}.",
+        f"{download.title}: {download.gigabytes:g} GB in {count} archive{'s' * (count > 1)}, each "
+        f"removed once it is unpacked. Licence: {download.licence}.",
         flush=True,
     )
     print(f"Unpacked to {fetch(download, options.data)}.")

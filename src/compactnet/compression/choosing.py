@@ -173,7 +173,8 @@ def _consider(graph, layer, rules):
 
 
 def macs(kind, kernel_size, channels, filters, factor):
-    """Return the multiply-accumulates at one output position before and after: Eqs. (6) and (7) of the paper."""
+    """Return the multiply-accumulates at one output position before and after: Eq. (6), and Eq. (7) for
+    any C and without the operation."""
     area = math.prod(kernel_size)
     depthwise = 0 if kind == POINTWISE else area * channels
     after = depthwise + channels // factor * filters

@@ -1,4 +1,5 @@
-"""The paper's layers and those of the networks it compares with: one public layer a file, on every Keras 3 backend."""
+"""The paper's layers and those of the networks it compares with: one public layer a file, on
+TensorFlow, JAX and PyTorch."""
 
 from compactnet.layers.channel_scale import ChannelScale
 from compactnet.layers.channel_shuffle import ChannelShuffle

@@ -1,4 +1,4 @@
-"""Grouped convolution (Krizhevsky et al., 2012; Xie et al., 2017), fast on every backend."""
+"""Grouped convolution (Krizhevsky et al., 2012; Xie et al., 2017)."""
 
 import keras
 from keras import ops

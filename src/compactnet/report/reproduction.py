@@ -5,7 +5,7 @@ from compactnet.report.columns import Column, select
 from compactnet.report.sources import Sources
 from compactnet.report.tables.accuracy_columns import rows_that_differ
 from compactnet.report.tables.budget import budget
-from compactnet.report.tables.claims import claims
+from compactnet.report.tables.claims import OURS, claims
 from compactnet.report.tables.contrasts import contrasts
 from compactnet.report.tables.guidelines import guidelines
 from compactnet.report.tables.image_sizes import image_sizes
@@ -27,7 +27,7 @@ from compactnet.report.text import fill_place, fill_section
 
 SPEED_NOTE = (
     "How many times as fast as the uncompressed network of its family each network is, on one processor thread with "
-    "128x512x1 inputs: in the paper, in ours as built by TensorFlow, and as deployed in float32. The paper claims that "
+    "128x512x1 inputs: in the paper, here as built in TensorFlow, and as deployed in float32. The paper claims that "
     "C=8 is the fastest of its family, except for MobileNet v1 of width 0.25, and that FLOPs alone do not predict "
     "speed (Sec. V-B): both can be read from the columns."
 )
@@ -64,14 +64,14 @@ def fill_reproduction(path, sources: Sources):
     by_network = {row["network"]: row for row in (*table2(sources).rows, *speeds.rows)}
     rows = [row for row in by_network.values() if row["flops_ratio"] != 1]
     fill_section(path, "speed", SPEED_NOTE, select((model, *speeds.columns), SPEEDS), rows)
-    for table, verdicts in (
-        (claims(sources), ("paper_verdict", "verdict")),
-        (contrasts(sources), ("verdict",)),
-        (image_sizes(sources), ()),
-        (budget(sources), ()),
+    found, compared = claims(sources), contrasts(sources)
+    for table, tallies in (
+        (found, _tallies_of_claims(found.rows)),
+        (compared, [f"**Our runs**: of {len(compared.rows)} contrasts {_tally(compared.rows, 'verdict')}."]),
+        (image_sizes(sources), []),
+        (budget(sources), []),
     ):
-        note = "\n\n".join([*table.notes, *(_tally(table.rows, name) for name in verdicts)])
-        fill_section(path, table.name, note, table.columns, table.rows)
+        fill_section(path, table.name, "\n\n".join([*table.notes, *tallies]), table.columns, table.rows)
     table = guidelines(sources)
     rows = [row for row in table.rows if row["family"] == "all" or "difference" in row]
     fill_section(path, table.name, "\n\n".join(table.notes), select(table.columns, GUIDELINES), rows)
@@ -152,8 +152,19 @@ def _otherwise(row):
     return "" if last == row["verdict"] else f"; *{last}* by the last epoch alone"
 
 
+def _tallies_of_claims(rows):
+    """Say how many claims and questions have which verdict, by the paper's figures and by our runs."""
+    questions = [row for row in rows if row["section"] == OURS]
+    stated = [row for row in rows if row["section"] != OURS]
+    return [
+        f"**{whose}**: of the paper's {len(stated)} claims {_tally(stated, name)}; of our {len(questions)} questions "
+        f"{_tally(questions, name)}."
+        for whose, name in (("The paper's figures", "paper_verdict"), ("Our runs", "verdict"))
+    ]
+
+
 def _tally(rows, name):
-    """Return how many claims have which verdict, as a sentence."""
+    """Return how many rows have which verdict."""
     said = [row[name] for row in rows]
     parts = []
     for word, text in (
@@ -166,5 +177,4 @@ def _tally(rows, name):
         provisional = said.count(PROVISIONAL + word)
         part = f"{said.count(word) + provisional} {text}"
         parts.append(f"{part} ({provisional} provisional)" if provisional else part)
-    whose = "The paper's figures" if name.startswith("paper") else "Our runs"
-    return f"**{whose}**, {len(said)} claims: {', '.join(parts)}."
+    return ", ".join(parts)

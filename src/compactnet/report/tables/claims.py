@@ -193,7 +193,7 @@ def _adjusted(p_values):
 def _changed_by_the_family(found, adjusted, others):
     """Say of which questions our runs would decide otherwise if these were adjusted for their own number."""
     if changed := _changed([one and one.difference for one in found], adjusted, others):
-        yield f"Adjusted for the number of our questions instead, our runs would say of {'; '.join(changed)}."
+        yield f"Adjusted for the number of our questions, our runs would decide otherwise: {'; '.join(changed)}."
 
 
 def _changed_by_the_split(printed, adjusted):
@@ -201,14 +201,14 @@ def _changed_by_the_split(printed, adjusted):
     if changed := _changed(printed, adjusted, holm([difference.p_value for difference in printed])):
         yield (
             "The claims and the questions were adjusted together at first, and by themselves only after the result was "
-            f"known. Together, the paper's figures would say of {'; '.join(changed)}."
+            f"known. Adjusted together, the paper's figures would decide otherwise: {'; '.join(changed)}."
         )
 
 
 def _changed(differences, adjusted, others):
     """Return the claims that other p-values would decide otherwise, with their verdicts."""
     return [
-        f"{claim.sentence} ({TASKS[claim.task]}): {verdict} (p {other:.3f})"
+        f'"{claim.sentence}" ({TASKS[claim.task]}) would be {verdict} (p {other:.3f})'
         for claim, difference, p, other in zip(CLAIMS, differences, adjusted, others, strict=True)
         if difference
         and (verdict := verdict_of_difference(difference.value, other)) != verdict_of_difference(difference.value, p)

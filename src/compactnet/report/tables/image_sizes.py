@@ -35,8 +35,8 @@ NOTES = (
     f"*{REJECTED}* for a network where the best epoch of all its runs stays {MARGIN:g} points below the printed mean, "
     "although the run that has it no longer improves: in the last third of its epochs, neither its best accuracy nor "
     f"its mean, against that of the third before, rises by more than {IMPROVEMENT:g} points. The rule was written "
-    "before a run had finished, but for the mean: it was added when a lucky epoch hid that a run of 10 epochs was "
-    "still learning, and can only spare a size.",
+    "before the first run finished, but for the condition on the mean. That one was added when a lucky epoch hid that "
+    "a run of 10 epochs was still learning, and it can only keep a size from being rejected.",
     "The best epoch is chosen by the test accuracy, which favours the size. One network that is rejected is enough to "
     f"doubt a size, but {MARGIN:g} points are little where the paper's own runs spread widely: its standard deviation "
     "stands beside. A size is rejected for the training of the config, without augmentation or another learning rate. "

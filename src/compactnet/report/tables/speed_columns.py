@@ -24,7 +24,8 @@ SPEED_NOTE = (
     "paper used an Intel Xeon E5-2650 v4 and an Nvidia RTX 2080 Ti (Sec. V-A). We time compact networks with the sum; "
     "the paper does not say which operation it timed. *As deployed* is the folded network in an exported file, with "
     "the interchannel operation in the form that was fastest in that runtime (docs/deploy.md). Networks as built and "
-    "as deployed are timed in different benchmarks: compare their ratios, not their speeds. " + RATIO_NOTE
+    "as deployed are timed in different benchmarks, perhaps on different machines: compare ratios within a column. "
+    + RATIO_NOTE
 )
 
 DEPLOYED = tuple(
