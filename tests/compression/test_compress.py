@@ -451,6 +451,34 @@ def test_wrong_arguments_are_refused_in_one_line(arguments, words):
     assert "\n" not in str(error.value)
 
 
+def test_the_global_data_format_does_not_matter(untimed):
+    inputs = keras.Input((16, 16, 32))
+    outputs = keras.layers.Conv2D(64, 3, name="standard")(inputs)
+    outputs = keras.layers.DepthwiseConv2D(3)(outputs)
+    model = keras.Model(inputs, keras.layers.Conv2D(64, 1, name="pointwise")(outputs))
+    keras.config.set_image_data_format("channels_first")
+    try:
+        smaller, report = compactnet.compress(model, skip_first=False)
+    finally:
+        keras.config.set_image_data_format("channels_last")
+    assert replaced(report) == ["standard", "pointwise"]
+    assert smaller.output_shape == model.output_shape
+
+
+@pytest.mark.parametrize("kind", [object, str])
+def test_calibration_data_that_are_no_numbers_are_refused(kind):
+    data = np.zeros((2, *SHAPE)).astype(kind)
+    with pytest.raises(InputError, match="must be an array of numbers"):
+        compactnet.compress(small(), warm_start=True, calibration_data=data)
+
+
+def test_an_accuracy_of_no_samples_is_refused(untimed):
+    model = small()
+    _, report = compactnet.compress(model)
+    with pytest.raises(InputError, match="no samples"):
+        report.fine_tuned(model, samples(0), np.zeros(0, int))
+
+
 def test_channels_first_is_refused():
     inputs = keras.Input((3, 8, 8))
     model = keras.Model(inputs, keras.layers.Conv2D(4, 3, data_format="channels_first")(inputs))

@@ -174,6 +174,16 @@ def test_other_sets_of_the_layout_load_with_their_labels(folder, name, headless)
         scene_data(archive=name).load(folder)
 
 
+def test_further_columns_of_a_list_without_headings_are_ignored(folder):
+    root = folder / "TUT-acoustic-scenes-2017-development"
+    shutil.copytree(folder / dcase2019.FOLDER, root)
+    for stem, columns in HEADLESS.items():
+        table = pd.read_csv(root / f"{stem}.csv", sep="\t")
+        table.iloc[:, :columns].assign(further="x").to_csv(root / f"{stem}.txt", sep="\t", header=False, index=False)
+        (root / f"{stem}.csv").unlink()
+    assert len(scene_data(archive=root.name).load(folder).train) == 20
+
+
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
@@ -183,8 +193,9 @@ def test_other_sets_of_the_layout_load_with_their_labels(folder, name, headless)
         (lambda text: text.replace("airport\t", "\t", 1).encode(), "has the label ''"),
         (lambda text: text.replace("airport", "a\xe9roport").encode("latin-1"), "cannot be read as a table"),
         (lambda text: b"", "cannot be read as a table"),
+        (lambda text: text.replace("\n", "\tx\n").replace("\tx", "", 1).encode(), "cannot be read as a table"),
     ],
-    ids=["windows", "byte order mark", "commas", "empty cell", "latin-1", "empty"],
+    ids=["windows", "byte order mark", "commas", "empty cell", "latin-1", "empty", "more cells than names"],
 )
 def test_other_encodings_of_a_table(folder, change, reason):
     path = scenes(folder, "meta.csv")

@@ -33,6 +33,11 @@ def test_scenes_have_the_official_layout(tmp_path):
         assert (info.samplerate, info.channels, info.subtype, info.frames) == (48_000, 2, "PCM_24", 14_400)
 
 
+def test_every_generated_scene_has_its_own_location(tmp_path):
+    root = generate_scenes(tmp_path, train_clips=90, test_clips=20, seconds=0.1)
+    assert pd.read_csv(root / "meta.csv", sep="\t")["identifier"].is_unique
+
+
 def test_events_have_the_official_layout_and_differ_in_everything(tmp_path):
     root = generate_events(tmp_path, clips=1, seconds=0.4)
     meta = pd.read_csv(root / "metadata" / "UrbanSound8K.csv")

@@ -195,9 +195,12 @@ def test_bad_input(tmp_path, samples):
     refused("`max_drop` is a share", max_drop="0.1", verification_data=(samples, [0] * len(samples)))
     refused("`labels` must be 5 different names", labels=["a"])
     refused("`preprocessing` must be an AudioPreprocessing", preprocessing={})
+    refused("float32", verification_data=np.full(samples.shape, 1e300))
+    refused("Received: list. Take np.asarray", verification_data=samples.tolist())
     refused("one input and one output", model="model.keras")
     refused("Give `input_signature`", input_signature=(13, 12, 3))
     inputs = keras.Input((8, 8, 3))
+    refused("an output of shape", model=keras.Model(inputs, keras.layers.Dense(2)(inputs)), labels=["a", "b"])
     refused("cannot be converted to litert", model=keras.Model(inputs, keras.ops.linalg.svd(inputs)[1]))
     assert list(tmp_path.iterdir()) == []
 

@@ -130,6 +130,28 @@ def test_a_tensor_that_is_an_output_keeps_its_channels():
     fold(model)
 
 
+def test_a_sequential_model_is_folded():
+    layers = [keras.layers.Conv2D(8, 3), keras.layers.BatchNormalization(), keras.layers.ReLU()]
+    model = keras.Sequential([keras.Input((12, 12, 3)), *layers])
+    layers[1].set_weights([weight + 0.5 for weight in layers[1].get_weights()])
+    folded = fold(model)
+    assert "BatchNormalization" not in kinds(folded)
+    samples = np.random.default_rng(1).normal(size=(3, 12, 12, 3)).astype("float32")
+    np.testing.assert_allclose(outputs_of(folded, samples), outputs_of(model, samples), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_the_global_data_format_does_not_matter(form):
+    model = small(grouping="adjacent")
+    samples = np.random.default_rng(1).normal(size=(3, 12, 12, 3)).astype("float32")
+    keras.config.set_image_data_format("channels_first")
+    try:
+        folded = fold(model, interchannel=form)
+        np.testing.assert_allclose(outputs_of(folded, samples), outputs_of(model, samples), rtol=1e-4, atol=1e-5)
+    finally:
+        keras.config.set_image_data_format("channels_last")
+
+
 def test_mixed_precision_is_folded_in_float32():
     keras.config.set_dtype_policy("mixed_float16")
     try:

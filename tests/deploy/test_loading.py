@@ -267,3 +267,12 @@ def test_loading_needs_no_keras(exported_sounds, recording):
     )
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert result.stdout.strip() in LABELS
+
+
+@pytest.mark.parametrize(("inputs", "outputs"), [(2, 1), (1, 2)])
+def test_a_saved_model_of_several_inputs_or_outputs_is_refused(tmp_path, inputs, outputs):
+    tensors = [keras.Input((4,)) for _ in range(inputs)]
+    joined = keras.layers.Add()(tensors) if inputs > 1 else tensors[0]
+    keras.Model(tensors, [keras.layers.Dense(2)(joined) for _ in range(outputs)]).export(tmp_path / "m", verbose=False)
+    with pytest.raises(InputError, match=f"has {inputs} inputs and {outputs} outputs"):
+        load(tmp_path / "m")

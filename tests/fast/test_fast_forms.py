@@ -162,10 +162,28 @@ def test_what_has_no_fast_form_keeps_its_own(layer):
     assert fast.use_fast_forms(keras.Sequential([keras.Input((8, 8, 4)), layer])) == 0
 
 
-@on_tensorflow
-def test_an_epsilon_that_tensorflow_would_raise_keeps_keras():
-    layer = keras.layers.BatchNormalization(epsilon=1e-6)
-    assert fast.use_fast_forms(keras.Sequential([keras.Input((8, 8, 4)), layer])) == 0
+@needs_forms
+def test_a_small_epsilon_stays_as_it_is():
+    layer = keras.layers.BatchNormalization(epsilon=1e-7)
+    model = keras.Sequential([keras.Input((8, 8, 4)), layer])
+    images = 1e-3 * np.random.default_rng(0).normal(size=(16, 8, 8, 4)).astype(np.float32)
+    before = keras.ops.convert_to_numpy(model(images, training=True))
+    assert fast.use_fast_forms(model) == 1
+    np.testing.assert_allclose(keras.ops.convert_to_numpy(model(images, training=True)), before, atol=1e-3)
+
+
+@needs_forms
+def test_a_convolution_with_lora_keeps_its_own_form():
+    layer = keras.layers.Conv2D(8, 3)
+    model = keras.Sequential([keras.Input((8, 8, 4)), layer])
+    layer.enable_lora(2)
+    assert fast.use_fast_forms(model) == 0
+
+
+def test_adam_is_refused_where_there_are_no_fast_forms(monkeypatch):
+    monkeypatch.setattr(keras.config, "backend", lambda: "torch")
+    with pytest.raises(InputError, match="Fast forms exist on"):
+        fast.adam(0.001)
 
 
 @needs_forms

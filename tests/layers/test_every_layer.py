@@ -238,6 +238,48 @@ def test_channels_first_in_the_global_setting_is_refused_and_named(layer_class):
     assert {layer.data_format for layer in sublayers} == {"channels_last"}
 
 
+# Channels that the arguments above divide.
+SHAPE = (2, 9, 8, 24)
+
+
+@every_layer
+def test_a_frozen_layer_has_no_weights_to_train(layer_class):
+    layer = layer_class(**ARGUMENTS[layer_class], trainable=False)
+    inputs = keras.Input(SHAPE[1:])
+    assert keras.Model(inputs, layer(inputs)).trainable_weights == []
+
+
+@every_layer
+def test_the_global_data_format_does_not_change_a_layer_that_was_made(layer_class):
+    values = np.random.default_rng(0).normal(size=SHAPE).astype("float32")
+    layer = layer_class(**ARGUMENTS[layer_class])
+    before = keras.ops.convert_to_numpy(layer(values))
+    keras.config.set_image_data_format("channels_first")
+    try:
+        again = layer_class.from_config(layer.get_config())
+        again.build(SHAPE)
+        again.set_weights(layer.get_weights())
+        after = keras.ops.convert_to_numpy(again(values))
+    finally:
+        keras.config.set_image_data_format("channels_last")
+    np.testing.assert_array_equal(before, after)
+
+
+@pytest.mark.parametrize(
+    ("layer", "built", "called"),
+    [
+        (layers.ChannelScale(), 4, 1),
+        (layers.PartialConv2D(3, 4), 8, 10),
+        (layers.InterchannelPooling(2, "first"), 8, 9),
+        (layers.InterchannelPooling(2, "sum"), 8, 9),
+    ],
+)
+def test_a_built_layer_refuses_other_channels(layer, built, called):
+    layer(np.zeros((1, 5, 5, built), "float32"))
+    with pytest.raises(ValueError, match=rf"value {built}|with {called} channels"):
+        layer(np.zeros((1, 5, 5, called), "float32"))
+
+
 class WithoutConfig(initializers.Initializer):
     """An initializer of the user that cannot be copied from its config."""
 

@@ -127,3 +127,16 @@ def test_the_convolution_along_one_axis_is_that_of_keras_without_the_places_betw
     )
     first = 0 if padding == "same" and extents[0] % 2 else 1  # "same" pads an even map at its end alone
     np.testing.assert_allclose(outputs, dense[:, first::2][:, : outputs.shape[1]], rtol=1e-5, atol=1e-6)
+
+
+def test_an_unknown_channel_count_is_refused():
+    with pytest.raises(ValueError, match=r"channel count .* must be known"):
+        FactorizedConv2D(8, 3)(keras.Input((8, 8, None)))
+
+
+@pytest.mark.parametrize("iterations", [0, -1, 1.5])
+def test_iterations_of_a_decomposition_are_at_least_one(iterations):
+    convolution = keras.layers.Conv2D(4, 3)
+    convolution.build((None, 8, 8, 4))
+    with pytest.raises(ValueError, match=r"`iterations` must be an integer of at least 1"):
+        FactorizedConv2D.from_conv(convolution, rank=2, iterations=iterations)

@@ -54,6 +54,8 @@ def check_labels(model, x, y):
             "Labels need a model with one output of shape (batch, classes), of two or more classes. "
             f"Received: outputs of shape {shapes}. Leave the labels out."
         )
+    if not len(x):
+        raise InputError("There are no samples to compute an accuracy on. Give at least one.")
     labels = _array("labels", y)
     if labels.shape not in ((len(x),), (len(x), 1)) or not np.issubdtype(labels.dtype, np.integer):
         raise InputError(
@@ -86,8 +88,9 @@ def accuracy(model, x, y):
 
 
 def _array(argument, value):
-    if isinstance(value, np.ndarray):
-        return value
     if not hasattr(value, "shape"):
         raise InputError(f"`{argument}` must be an array. Received: {type(value).__name__}. Take np.asarray of it.")
-    return keras.ops.convert_to_numpy(value)
+    array = value if isinstance(value, np.ndarray) else keras.ops.convert_to_numpy(value)
+    if array.dtype.kind in "OSUMm":
+        raise InputError(f"`{argument}` must be an array of numbers. Received: an array of {array.dtype}.")
+    return array

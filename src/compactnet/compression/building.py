@@ -10,6 +10,9 @@ SAME = ("name", "trainable", "dtype", "filters", "kernel_size", "strides", "padd
 SAME += ("activation", "bias_initializer", "bias_regularizer", "bias_constraint")
 """What a compact convolution takes over from the layer that it replaces, as in its config."""
 
+CHANNELS_LAST = "channels_last"
+"""The only data format of a model that is compressed, whatever Keras' global setting is."""
+
 
 def compacted(model, choices, rules):
     """Return a copy of an opened model in which the chosen convolutions are compact.
@@ -40,6 +43,7 @@ def compacted(model, choices, rules):
                 choice.compact_factor,
                 rules.operation,
                 rules.grouping,
+                CHANNELS_LAST,
                 dtype=layer.dtype_policy,
                 name=pooling_name(choice),
             )
@@ -85,5 +89,6 @@ def compact_layer(layer, choice, rules):
         operation=rules.operation,
         grouping=rules.grouping,
         depthwise_activation=choice.activation,
+        data_format=CHANNELS_LAST,
         **arguments,
     )

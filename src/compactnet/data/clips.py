@@ -1,5 +1,6 @@
 """What the audio data sets share: a table of clips, features from the store, splits without a common recording."""
 
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -76,10 +77,21 @@ def read_table(path, separator, columns, source, names=None):
         InputError: it is missing, is not such a table, lacks a column, or has a row twice.
     """
     try:
-        table = pd.read_csv(path, sep=separator, names=names, dtype=str, keep_default_na=False)
+        # Rows with more fields than there are names would shift their columns.
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pd.errors.ParserWarning)
+            table = pd.read_csv(
+                path,
+                sep=separator,
+                names=names,
+                usecols=names and range(len(names)),
+                index_col=False,
+                dtype=str,
+                keep_default_na=False,
+            )
     except FileNotFoundError:
         raise InputError(f"{path} is missing. {source.if_incomplete}, or set DATA=folder.") from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, pd.errors.ParserWarning) as error:
         raise InputError(f"{path} cannot be read as a table ({error}). {source.if_damaged}.") from error
     for column in columns:
         if column not in table.columns:

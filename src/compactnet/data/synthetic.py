@@ -164,10 +164,11 @@ def _write_scenes(target, wanted):
     (target / "evaluation_setup").mkdir()
     rows = {"train": [], "evaluate": []}
     splits = ["train"] * wanted["train_clips"] + ["evaluate"] * wanted["test_clips"]
+    step = max(100, len(splits))
     for number, label in enumerate(dcase2019.LABELS):
         for clip, split in enumerate(splits):
             # Each clip has its own location, so that none is in both splits.
-            location = f"generated-{100 * number + clip}"
+            location = f"generated-{step * number + clip}"
             name = f"audio/{label}-{location}-{clip}-a.wav"
             samples = _swelling_noise(number, round(wanted["seconds"] * 48_000), generator)
             soundfile.write(target / name, samples, 48_000, subtype="PCM_24")

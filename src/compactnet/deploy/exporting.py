@@ -406,7 +406,7 @@ def _verification(model, data, calibration, shape, precision):
         return (random, None, "random samples") if calibration is None else (calibration, None, "calibration data")
     x, y = data if isinstance(data, tuple | list) and len(data) == 2 else (data, None)
     x = check_input(x, shape)
-    if not len(x) or (y is not None and np.shape(y) != (len(x),)):
+    if y is not None and np.shape(y) != (len(x),):
         raise InputError(
             f"`verification_data` must be samples x, or a pair (x, y) with a class number for each sample. Received: "
             f"x of shape {x.shape}, y of shape {np.shape(y)}"
@@ -423,7 +423,12 @@ def _verification(model, data, calibration, shape, precision):
 
 def _metadata(model, shape, precision, labels, preprocessing):
     """Return what travels with the file."""
-    classes = model.outputs[0].shape[-1]
+    *outer, classes = model.outputs[0].shape
+    if labels is not None and len(outer) != 1:
+        raise InputError(
+            f"`labels` need an output of shape (batch, classes). Received: {tuple(model.outputs[0].shape)}. Export "
+            "without labels."
+        )
     if labels is not None and (isinstance(labels, str) or len(labels) != classes or len(set(labels)) != classes):
         raise InputError(f"`labels` must be {classes} different names, one for each class. Received: {labels!r}")
     if preprocessing is not None and not isinstance(preprocessing, AudioPreprocessing | ImagePreprocessing):

@@ -379,7 +379,12 @@ class _Folding:
         if id(pooling) not in self._pools:
             layer = forms.get(form, InterchannelPooling)
             self._pools[id(pooling)] = layer(
-                pooling.compact_factor, operation, "strided", name=pooling.name, dtype=pooling.dtype_policy
+                pooling.compact_factor,
+                operation,
+                "strided",
+                pooling.data_format,
+                name=pooling.name,
+                dtype=pooling.dtype_policy,
             )
         return self._pools[id(pooling)](inputs)
 

@@ -193,7 +193,9 @@ def _open_saved_model(path, threads):
 
     loaded = tf.saved_model.load(path)
     function = loaded.signatures["serving_default"]
-    ((name, source),) = function.structured_input_signature[1].items()
+    inputs = function.structured_input_signature[1]
+    _check_single(path, inputs, function.structured_outputs)
+    ((name, source),) = inputs.items()
     extra = path / "assets.extra" / METADATA_FILE
     metadata = json.loads(extra.read_text(encoding="utf-8")) if extra.is_file() else None
 
@@ -223,13 +225,15 @@ def check_input(sample, shape):
     Raises:
         InputError: it is no array of numbers of shape (n, *shape).
     """
-    values = np.asarray(sample) if isinstance(sample, np.ndarray) or hasattr(sample, "__array__") else np.array(None)
+    expected = f"The samples must be an array of numbers of shape (n, {', '.join(map(str, shape))})."
+    if not hasattr(sample, "__array__"):
+        raise InputError(f"{expected} Received: {type(sample).__name__}. Take np.asarray of it.")
+    values = np.asarray(sample)
     if values.dtype.kind not in "fiu" or values.shape[1:] != tuple(shape) or values.ndim != len(shape) + 1:
-        raise InputError(
-            f"The samples must be an array of numbers of shape (n, {', '.join(map(str, shape))}). "
-            f"Received: {values.dtype} of shape {values.shape}"
-        )
-    if not len(values) or not np.isfinite(values).all():
-        problem = "is empty" if not len(values) else "holds values that are not finite"
+        raise InputError(f"{expected} Received: {values.dtype} of shape {values.shape}")
+    with np.errstate(over="ignore"):
+        samples = np.ascontiguousarray(values, dtype=np.float32)
+    if not len(samples) or not np.isfinite(samples).all():
+        problem = "is empty" if not len(samples) else "holds values that are not finite in float32"
         raise InputError(f"The array of samples {problem}. Give at least one sample of finite numbers.")
-    return np.ascontiguousarray(values, dtype=np.float32)
+    return samples

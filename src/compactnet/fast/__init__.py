@@ -21,11 +21,7 @@ def use_fast_forms(model):
     Raises:
         InputError: the backend is PyTorch, or the model or one of its layers does not compute in float32.
     """
-    backend = keras.config.backend()
-    if backend not in FAST_BACKENDS:
-        raise InputError(
-            f"Fast forms exist on {' and '.join(FAST_BACKENDS)}, and the backend is {backend}. Set KERAS_BACKEND."
-        )
+    forms = _forms()
     for layer in (model, *all_sublayers(model)):
         if layer.compute_dtype != "float32":
             raise InputError(
@@ -34,7 +30,7 @@ def use_fast_forms(model):
             )
     changed = 0
     for layer in all_sublayers(model):
-        call = _forms().fast_call(layer)
+        call = forms.fast_call(layer)
         if call is not None:
             layer.call = call
             changed += 1
@@ -42,14 +38,26 @@ def use_fast_forms(model):
 
 
 def adam(learning_rate):
-    """Return the optimizer Adam in the form that is fast on processors."""
-    forms = _forms()
-    return getattr(forms, "FusedAdam", keras.optimizers.Adam)(learning_rate=learning_rate)
+    """Return the optimizer Adam in the form that is fast on processors.
+
+    Raises:
+        InputError: the backend is PyTorch.
+    """
+    return getattr(_forms(), "FusedAdam", keras.optimizers.Adam)(learning_rate=learning_rate)
 
 
 def _forms():
-    """Return the module of the backend's forms; each imports its backend."""
-    if keras.config.backend() == "jax":
+    """Return the module of the backend's forms; each imports its backend.
+
+    Raises:
+        InputError: the backend has none.
+    """
+    backend = keras.config.backend()
+    if backend not in FAST_BACKENDS:
+        raise InputError(
+            f"Fast forms exist on {' and '.join(FAST_BACKENDS)}, and the backend is {backend}. Set KERAS_BACKEND."
+        )
+    if backend == "jax":
         from compactnet.fast import jax_forms as forms
     else:
         from compactnet.fast import tensorflow_forms as forms

@@ -201,7 +201,9 @@ def _finish(layer, outputs):
 
 
 def _is_plain(layer):
-    return layer.data_format == "channels_last" and set(layer.dilation_rate) == {1}
+    # With LoRA the kernel is computed from several weights.
+    lora = getattr(layer, "lora_enabled", False)
+    return layer.data_format == "channels_last" and set(layer.dilation_rate) == {1} and not lora
 
 
 def _pads(inputs, kernel, strides, padding):

@@ -7,15 +7,10 @@ import tensorflow as tf
 
 from compactnet.fast.layers import normalizes_last_axis
 
-SMALLEST_EPSILON = 1.001e-5
-"""TensorFlow's fused normalization raises a smaller epsilon to this."""
-
 
 def fast_call(layer):
     """Return what replaces the `call` of a Keras layer, or None where it has no faster form."""
-    if type(layer) is not keras.layers.BatchNormalization:
-        return None
-    if not normalizes_last_axis(layer) or layer.epsilon < SMALLEST_EPSILON:
+    if type(layer) is not keras.layers.BatchNormalization or not normalizes_last_axis(layer):
         return None
     return functools.partial(_batch_normalization, layer)
 

@@ -37,6 +37,19 @@ def check_pair(argument, value):
     return tuple(check_integer(argument, extent) for extent in values)
 
 
+def check_known(channels):
+    """Check that a number of input channels is known.
+
+    Raises:
+        InputError: It is None.
+    """
+    if channels is None:
+        raise InputError(
+            "The channel count (the last axis of the input) must be known when the layer is built. "
+            "Received: None; give the input a fixed last dimension."
+        )
+
+
 def check_divides(argument, value, channels):
     """Return `channels // value`.
 
@@ -48,11 +61,7 @@ def check_divides(argument, value, channels):
     Raises:
         InputError: `value` does not divide the number of channels, or that number is unknown.
     """
-    if channels is None:
-        raise InputError(
-            "The channel count (the last axis of the input) must be known when the layer is built. "
-            "Received: None; give the input a fixed last dimension."
-        )
+    check_known(channels)
     if channels % value:
         divisors = ", ".join(str(number) for number in range(1, channels + 1) if channels % number == 0)
         raise InputError(

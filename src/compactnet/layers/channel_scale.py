@@ -39,6 +39,7 @@ class ChannelScale(keras.layers.Layer):
         self.data_format = check_data_format(data_format)
 
     def build(self, input_shape):
+        self.input_spec = keras.layers.InputSpec(min_ndim=2, axes={-1: input_shape[-1]})
         self.scale = self.add_weight(name="scale", shape=(input_shape[-1],), initializer=self.scale_initializer)
 
     def compute_output_shape(self, input_shape):

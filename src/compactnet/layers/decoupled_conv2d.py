@@ -48,7 +48,7 @@ class DecoupledConv2D(CompositeConv2D):
         >>> layer.count_params()
         18688
 
-    Source: Xie, Wang, Huang, Zhang, "Decoupled Convolutions for CNNs", AAAI 2018, abstract.
+    Source: Xie, Zhang, Yang, Lai, Wang, "Decoupled Convolutions for CNNs", AAAI 2018, abstract.
     """
 
     ARGUMENTS = ("filters", "kernel_size", "depth")

@@ -8,7 +8,7 @@ from keras import ops
 
 from compactnet.checks import check_integer
 from compactnet.errors import InputError
-from compactnet.layers.arguments import check_data_format, check_pair, convolved_extents
+from compactnet.layers.arguments import check_data_format, check_known, check_pair, convolved_extents
 from compactnet.layers.channel_scale import ChannelScale
 from compactnet.layers.composite_conv2d import CompositeConv2D, build_chain
 
@@ -170,7 +170,8 @@ class FactorizedConv2D(CompositeConv2D):
             convolution is not part of it.
 
         Raises:
-            InputError: the convolution is not built or has groups or dilation, or `rank` is above its bound.
+            InputError: the convolution is not built or has groups or dilation, `rank` is above its bound, or
+                `iterations` is below 1.
             ImportError: TensorLy, which decomposes below the bound, is not installed.
         """
         kind = type(convolution)
@@ -181,6 +182,7 @@ class FactorizedConv2D(CompositeConv2D):
                 f"`convolution` must have neither groups nor dilation. Received: groups={convolution.groups}, "
                 f"dilation_rate={convolution.dilation_rate}"
             )
+        check_integer("iterations", iterations)
         kwargs.setdefault("dtype", convolution.dtype_policy)
         layer = cls(
             convolution.filters,
@@ -226,12 +228,15 @@ class FactorizedConv2D(CompositeConv2D):
         self.along_width = self._along_one_axis(
             "along_width", (1, width), strides=(1, right), padding=self.padding, depthwise_initializer=keeping[1]
         )
-        self.scale = ChannelScale(data_format=self.data_format, name="scale", dtype=self.dtype_policy)
+        self.scale = ChannelScale(
+            data_format=self.data_format, name="scale", dtype=self.dtype_policy, trainable=self.trainable
+        )
         self.expand = self._conv2d("expand", self.filters, use_bias=self.use_bias)
         build_chain(self._parts, input_shape)
 
     def _resolved_rank(self, channels):
         """Return R for a number of input channels."""
+        check_known(channels)
         extents = sorted((*self.kernel_size, channels, self.filters))
         bound = math.prod(extents[:3])
         if self.rank is None:

@@ -71,7 +71,7 @@ class InterchannelPooling(keras.layers.Layer):
         if self.compact_factor == 1:
             return inputs
         factor = self.compact_factor
-        groups = inputs.shape[-1] // factor
+        groups = check_divides("compact_factor", factor, inputs.shape[-1])
         if self.operation == "first":
             return inputs[..., :groups] if self.grouping == "strided" else inputs[..., ::factor]
         outer = ops.shape(inputs)[:-1]

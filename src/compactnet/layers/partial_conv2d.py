@@ -77,6 +77,7 @@ class PartialConv2D(CompositeConv2D):
     def build(self, input_shape):
         *outer, channels = input_shape
         convolved = check_divides("ratio", self.ratio, channels)
+        self.input_spec = keras.layers.InputSpec(ndim=4, axes={-1: channels})
         self.convolution = self._conv2d(
             "convolution",
             convolved,

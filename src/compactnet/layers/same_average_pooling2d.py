@@ -51,11 +51,11 @@ class SameAveragePooling2D(keras.layers.Layer):
 
     def call(self, inputs):
         if keras.config.backend() != "torch":
-            return ops.average_pool(inputs, self.pool_size, self.strides, "same")
+            return ops.average_pool(inputs, self.pool_size, self.strides, "same", self.data_format)
         padding = [(0, 0), *(self._padding(extent) for extent in inputs.shape[1:3]), (0, 0)]
         inside = ops.pad(ops.ones_like(inputs[:1, :, :, :1]), padding)
         averages, shares = (
-            ops.average_pool(values, self.pool_size, self.strides, "valid")
+            ops.average_pool(values, self.pool_size, self.strides, "valid", self.data_format)
             for values in (ops.pad(inputs, padding), inside)
         )
         return averages / shares

@@ -53,8 +53,8 @@ class SlimConv2D(CompositeConv2D):
         >>> keras.ops.shape(SlimConv2D(3)(np.zeros((1, 8, 8, 64), dtype="float32")))
         (1, 8, 8, 48)
 
-    Source: Qiu, Chen, Liu, Zeng, "SlimConv: Reducing Channel Redundancy in Convolutional Neural Networks by Features
-    Recombining", IEEE Transactions on Image Processing 2021; https://github.com/JiaxiongQ/SlimConv.
+    Source: Qiu, Chen, Liu, Zhang, Zeng, "SlimConv: Reducing Channel Redundancy in Convolutional Neural Networks by
+    Features Recombining", IEEE Transactions on Image Processing 2021; https://github.com/JiaxiongQ/SlimConv.
     """
 
     ARGUMENTS = ("kernel_size", "folds", "reduction", "momentum", "epsilon")

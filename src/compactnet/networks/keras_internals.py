@@ -1,7 +1,8 @@
-"""Every use of what Keras and TensorFlow do not document. Bounds in setup.cfg name the last Keras version tested.
+"""What Keras and TensorFlow do not document. Bounds in setup.cfg name the last Keras version tested.
 
-The functions below wrap attributes. Two more uses cannot be wrapped: `GroupedConv2D` in compactnet.layers overrides
-`keras.layers.Conv2D.convolution_op`, and `flatten` in compactnet.networks.graph assigns the `name` of layers.
+The functions below wrap attributes. Some uses cannot be wrapped: `GroupedConv2D` in compactnet.layers overrides
+`keras.layers.Conv2D.convolution_op`, `FusedAdam` in compactnet.fast reads the state of Keras' Adam, and
+compactnet.networks.graph and compactnet.compression.opening assign the `name` of layers.
 """
 
 import importlib
@@ -19,8 +20,13 @@ def computation_nodes(model):
 
 
 def structures(model):
-    """Return the inputs and the outputs of a functional model as they were given: a tensor, a list or a dictionary."""
-    return model._inputs_struct, model._outputs_struct
+    """Return the inputs and the outputs of a model as they were given: a tensor, a list or a dictionary.
+
+    Args:
+        model: A functional `keras.Model`, or a built `keras.Sequential`.
+    """
+    functional = getattr(model, "_functional", model)
+    return functional._inputs_struct, functional._outputs_struct
 
 
 def sublayers(layer):
