@@ -17,7 +17,7 @@ def main():
     from compactnet.experiments.evaluation import few_steps
     from compactnet.experiments.records import is_done, read_records
     from compactnet.files import check_writable
-    from compactnet.measure.executions import choose_executions, done_runs
+    from compactnet.measure.executions import choose_executions, done_runs, of_these_data
     from compactnet.report.sources import repository_sources
     from compactnet.report.tables import select_tables, write_tables
 
@@ -48,7 +48,7 @@ def main():
     ):
         check_writable(options.results / folder)
     workers = options.workers
-    found = read_records(options.results / "records")
+    found = of_these_data(read_records(options.results / "records"), fingerprints)
     if options.launcher == "local":
         choice = choose_executions(experiment, runs, found, sizes, options.results, options.workers)
         runs, workers = choice.runs, choice.workers

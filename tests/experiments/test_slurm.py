@@ -85,6 +85,35 @@ def test_a_job_out_of_time_is_requeued_only_with_a_new_checkpoint(tmp_path, monk
     assert [run([1]), run([]), run([2, 3]), run([3])] == [True, False, True, False]
 
 
+def test_a_job_that_is_not_requeued_was_killed(tmp_path, monkeypatch):
+    """Submitit's handler of the signal ends such a job by an error, wherever it is."""
+    utils = pytest.importorskip("submitit.core.utils")
+    command = job.Command("{}", "jax", 1, tmp_path / "log", tmp_path / "checkpoints")
+
+    def wait(process, log):
+        raise utils.UncompletedJobError("Job not requeued because: checkpoint function returned None.")
+
+    monkeypatch.setattr(job, "start", lambda command: contextlib.nullcontext())
+    monkeypatch.setattr(job, "wait", wait)
+    assert job.ClusterTask()(command) == JobResult("killed", "it was preempted or out of time")
+
+
+def test_what_a_node_raised_is_the_reason(sweep, monkeypatch):
+    handle = sweep._submitted[0][1]
+    handle.paths.result_pickle.touch()
+    text = (
+        "Job (task=0) failed during processing with trace:\n-----\nTraceback\nValueError: no\n\n-----\nlogs:\n  - a.out"
+    )
+
+    def raised():
+        raise RuntimeError(text)
+
+    handle.result = raised
+    assert result(sweep, 0) == JobResult("failed", "ValueError: no")
+    text = "Job 7_0 has not produced any output"
+    assert result(sweep, 0) == JobResult("failed", text)
+
+
 class Cluster(slurm._Sweep):
     """A sweep whose jobs end as soon as they are submitted, in the ways that `outcomes` says, poll by poll."""
 

@@ -100,9 +100,20 @@ def test_a_table_compares_only_what_was_measured_alike(capsys):
 
 def test_a_table_of_training_shows_networks_outside_table_1_too():
     training = loaded("training")
-    fields = {"size": 32, "step_ms": 1, "epoch_ms": 2}
+    fields = {"size": 32, "step_ms": 1, "epoch_ms": 2, "rounds_ms": [2, 1, 4]}
     rows = [row(network, way, **fields) for network in ("ghost_vgg", "xvgg8") for way in training.WAYS]
     assert [line.split()[1] for line in training.table(rows).splitlines()[2:]] == ["xvgg8", "ghost_vgg"]
+
+
+def test_a_ratio_of_training_has_the_range_of_its_rounds():
+    training = loaded("training")
+    times = {"tensorflow keras": [60, 30, 40], "jax fast": [10, 10, 10]}
+    rows = [
+        row("xvgg8", way, size=32, step_ms=1, epoch_ms=sorted(rounds)[1], rounds_ms=rounds)
+        for way in training.WAYS
+        for rounds in [times.get(way, [20, 20, 20])]
+    ]
+    assert "| 4.00x (3.0-6.0) | 2.00x (2.0-2.0) |" in training.table(rows)
 
 
 def test_rows_for_a_table_are_measured_first(tmp_path):

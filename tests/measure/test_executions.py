@@ -25,13 +25,13 @@ STEPS = {
 
 @pytest.fixture
 def machine(monkeypatch):
-    """Four cores, TensorFlow and JAX; a process with one thread takes three times as long as one with four."""
+    """Four cores, TensorFlow and JAX; a process with one thread takes twice as long as one with four."""
     asked = []
 
     def measure(run, samples, processes, limit):
         way = run.execution
         asked.append((run.network.name, way, processes, limit))
-        step = STEPS[way.backend, way.implementation, way.onednn] * (3 if way.threads == 1 else 1)
+        step = STEPS[way.backend, way.implementation, way.onednn] * (2 if way.threads == 1 else 1)
         return EpochTimes(start=10, step=step, evaluation=step / 3)
 
     monkeypatch.setattr(executions, "measure_epoch", measure)
@@ -61,7 +61,7 @@ def ways(choice):
 
 def test_the_fastest_of_all_is_chosen_and_kept(machine, choose, tmp_path):
     choice = choose()
-    # Four at once, three times slower each.
+    # Four at once, half as fast each.
     assert ways(choice) == {("jax, fast", 1)}
     assert choice.workers == 4
     assert list(choice.hours) == [(1, 4), (4, 1)]
@@ -78,6 +78,13 @@ def test_the_fastest_of_all_is_chosen_and_kept(machine, choose, tmp_path):
     content = json.loads((tmp_path / "executions" / "ic.json").read_text())
     assert content["threads"] == 1
     assert len(content["networks"]) == 2
+
+
+def test_hours_are_those_of_whole_runs(machine, choose):
+    """Five runs on four workers take as long as two."""
+    one, five = (choose(f"seeds={list(range(count))}", only=("xvgg8",), workers=4) for count in (1, 5))
+    assert list(five.hours) == list(one.hours) == [(1, 4)]
+    assert five.hours[1, 4] == pytest.approx(2 * one.hours[1, 4])
 
 
 def test_a_network_that_comes_later_is_measured_with_the_threads_of_the_others(machine, choose):

@@ -99,6 +99,15 @@ def test_data_that_are_not_official_are_counted_in_their_folder(planned, generat
     assert list(found.hours) == [(2, 4)]  # eight cores
 
 
+def test_runs_on_other_data_are_not_done(planned, repository, generated_images):
+    runs = load_experiment(repository / "configs" / "sample" / "ic.yaml", FIXED).runs()
+    records = [run_record(run, "other data") for run in runs]
+    found = planned("sample/ic.yaml", records, data=generated_images)
+    assert (found.runs, found.done) == (len(runs), 0)
+    here = [run_record(run, run.data.load(generated_images).fingerprint) for run in runs[:1]]
+    assert planned("sample/ic.yaml", here, data=generated_images).done == 1
+
+
 def test_a_gpu_trains_one_run_at_a_time(planned, monkeypatch):
     monkeypatch.setattr(executions, "visible_gpus", lambda: ["0", "1"])
     assert list(planned("ic.yaml", only=["xvgg8"], seeds=1, workers=4).hours) == [(2, 2)]

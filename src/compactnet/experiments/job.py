@@ -132,9 +132,14 @@ class ClusterTask:
 
     def __call__(self, command):
         """Run a job to its end and return its `JobResult`."""
+        from submitit.core.utils import UncompletedJobError
+
         self._first = _newest(command.checkpoints)
-        with start(command) as process:
-            return wait(process, command.log)
+        try:
+            with start(command) as process:
+                return wait(process, command.log)
+        except UncompletedJobError:  # from submitit's handler of the signal, where `checkpoint` returns None
+            return JobResult("killed", "it was preempted or out of time")
 
     def checkpoint(self, command):
         """Return what replaces a job that is preempted or out of time: the same, from its last checkpoint.

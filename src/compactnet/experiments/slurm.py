@@ -172,7 +172,7 @@ class _Sweep:
             try:
                 return handle.result()
             except Exception as error:  # what the node raised: out of time too often, a broken installation, ...
-                return JobResult("failed", str(error).strip().splitlines()[-1])
+                return JobResult("failed", _reason(error))
         if handle.job_id in states:
             self._unseen.pop(handle.job_id, None)
             return None
@@ -198,3 +198,10 @@ class _Sweep:
         if arrays:
             with contextlib.suppress(OSError):
                 subprocess.run(["scancel", *arrays], capture_output=True, check=False)
+
+
+def _reason(error):
+    """Return the last line of the trace in an error of submitit, which names the paths of its logs after it."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    rules = [place for place, line in enumerate(lines) if set(line) == {"-"}]
+    return lines[rules[-1] - 1] if rules else lines[-1]

@@ -5,6 +5,7 @@ change bits, and with them the protocol.
 """
 
 import contextlib
+import heapq
 import importlib.util
 import os
 import sys
@@ -150,6 +151,16 @@ def done_runs(experiment, runs, records):
     }
 
 
+def of_these_data(records, fingerprints):
+    """Return records without those of other data.
+
+    Args:
+        records: `RunRecord`s.
+        fingerprints: {fold name: fingerprint of the data}, for the folds that were read.
+    """
+    return [one for one in records if fingerprints.get(one.run.data.fold_name, one.fingerprint) == one.fingerprint]
+
+
 def candidates(experiment, threads):
     """Return the `Execution`s that an experiment allows with a number of threads, the likeliest to be fast first."""
     if experiment.implementation != "auto":
@@ -196,7 +207,7 @@ def run_seconds(run, times, train, test):
 class _Chooser:
     def __init__(self, experiment, left, counts, path, workers, stream):
         self._experiment, self._counts, self._path, self._stream = experiment, counts, path, stream
-        self._left = {}
+        self._runs, self._left = left, {}
         for run in left:
             self._left.setdefault(run.network.name, []).append(run)
         self.store = self._read()
@@ -350,8 +361,13 @@ class _Chooser:
 
     def _layout_hours(self, layout):
         """Return the hours of all runs that are left, with `layout[1]` of them at once."""
-        at_once = min(layout[1], sum(map(len, self._left.values())))
-        return sum(self._hours(name, self._best(name, layout)) for name in self._left) / at_once
+        best = {name: self._best(name, layout).times for name in self._left}
+        # Each run begins, in its order, where the first one before it ends.
+        ends = [0.0] * layout[1]
+        for run in self._runs:
+            seconds = run_seconds(run, best[run.network.name], *self._counts[run.data.fold_name])
+            heapq.heapreplace(ends, ends[0] + seconds)
+        return max(ends) / 3600
 
     def _decide_layout(self):
         hours = {layout: self._layout_hours(layout) for layout in self.layouts}

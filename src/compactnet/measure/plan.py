@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from compactnet.experiments.evaluation import few_steps
-from compactnet.measure.executions import choose_executions, run_seconds
+from compactnet.measure.executions import choose_executions, of_these_data, run_seconds
 
 
 @dataclass(frozen=True)
@@ -73,8 +73,14 @@ def plan(experiment, runs, records, data_folder, results, workers=None, stream=N
     Raises:
         InputError: data that are not official are missing, or a network cannot be timed.
     """
-    counts = {run.data.fold_name: run.data for run in runs}
-    counts = {name: _count_samples(fold, data_folder) for name, fold in counts.items()}
+    counts, fingerprints = {}, {}
+    for name, fold in {run.data.fold_name: run.data for run in runs}.items():
+        if fold.official_fingerprint:
+            counts[name] = fold.official_counts()
+        else:
+            dataset = fold.load(data_folder)
+            counts[name], fingerprints[name] = (len(dataset.train), len(dataset.test)), dataset.fingerprint
+    records = of_these_data(records, fingerprints)
     choice = choose_executions(experiment, runs, records, counts, results, workers, measure_all=True, stream=stream)
     networks = []
     for name, (best, *_) in choice.networks.items():
@@ -99,11 +105,3 @@ def _to_download(data, folder):
     """Return the gigabytes of the archives of data that are not there yet."""
     there = not data.official_fingerprint or (folder / data.download.folder).is_dir()
     return 0.0 if there else data.download.gigabytes
-
-
-def _count_samples(fold, folder):
-    """Return the numbers of training and test samples."""
-    if fold.official_fingerprint:
-        return fold.official_counts()
-    dataset = fold.load(folder)
-    return len(dataset.train), len(dataset.test)
