@@ -9,6 +9,7 @@ from compactnet.report.reproduction import fill_reproduction
 from compactnet.report.sources import read_sources, repository_sources
 from compactnet.report.tables.claims import CLAIMS, claims
 from compactnet.report.tables.contrasts import contrasts
+from compactnet.report.tables.image_sizes import image_sizes
 from compactnet.report.tables.results import results
 from compactnet.report.tables.table1 import table1
 from compactnet.report.tables.table2 import table2
@@ -76,6 +77,24 @@ def test_our_runs_stand_beside(tmp_path, ic, sources_of):
     # The outcome is the mean of the epochs: the best one is 0.95 in both.
     assert row["difference"] == pytest.approx(5)
     assert row["command"] == 'make reproduce-ic ARGS="--only xvgg8 compact_vgg_sum_c2"'
+
+
+@pytest.mark.parametrize(
+    "change", ["skeletons={vgg8: {padding: same, width: 0.25}}", "training.learning_rate=0.01", "training.batch_size=8"]
+)
+def test_networks_and_trainings_that_are_not_the_papers_decide_nothing(tmp_path, repository, sources_of, change):
+    other = load_experiment(repository / "configs" / "evidence" / "vgg.yaml", [change])
+    for network in ("xvgg8", "compact_vgg_sum_c2"):
+        for seed in range(2):
+            record = run_record(other, network, seed, last=0.5 + seed / 100)
+            write(tmp_path / "records" / other.name / f"{network}-{seed}.json", record)
+    sources = sources_of([other])
+    assert not any("experiment" in row for row in claims(sources).rows)
+    assert image_sizes(sources).rows == []
+    row = next(row for row in contrasts(sources).rows if row["contrast"] == "separable_over_compact")
+    assert "difference" in row
+    # The paper's figures stand beside its own networks, however they were trained.
+    assert ("paper_difference" in row) == change.startswith("training")
 
 
 def test_of_as_many_runs_those_of_the_papers_experiment_decide(tmp_path, ic, repository, sources_of):

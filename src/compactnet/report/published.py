@@ -10,6 +10,7 @@ from compactnet.errors import InputError
 from compactnet.measure.conventions import ASC_INPUT, published_mflops
 from compactnet.networks import CATALOGUE
 from compactnet.report.comparison import PAPER_RUNS, Sample
+from compactnet.schema import Training
 
 PUBLISHED_TASKS = MappingProxyType({"asc": "table3", "sed": "table4", "ic": "table4"})
 """The paper's tables with the accuracies of a task."""
@@ -69,6 +70,22 @@ def published_accuracy(row, task):
     return Sample(row[f"{task}_accuracy_percent"], row[f"{task}_accuracy_std"], PAPER_RUNS)
 
 
+def is_papers_network(network):
+    """Say whether a `Network` of an experiment is the catalogue's of its name, but for padding, which the size of
+    images decides."""
+    if network.name not in CATALOGUE:
+        return False
+    ours, papers = network.architecture(), CATALOGUE[network.name].architecture()
+    for architecture in (ours, papers):
+        architecture["skeleton"].pop("padding", None)
+    return ours == papers
+
+
+def is_papers_training(training):
+    """Say whether a `Training` is the paper's, but for the epochs, which it does not state."""
+    return training == Training(epochs=training.epochs)
+
+
 def published_accuracies(folder, table, task):
     """Return {network: `Sample`} of a task in Table III or IV of the paper."""
     return {network_of(row["model"]): published_accuracy(row, task) for row in read(folder, table)}
@@ -88,7 +105,7 @@ def published_terms(folder, counts, data, network):
     """
     table, task = data.paper_table, data.paper_task
     accuracies = published_accuracies(folder, table, task) if table else {}
-    if network.name in accuracies:
+    if network.name in accuracies and is_papers_network(network):
         return [(1.0, accuracies[network.name])]
     plain = CATALOGUE[INTERPOLATED[0]]
     of_plain = (network.skeleton.kind, network.convolution) == (plain.skeleton.kind, plain.convolution)

@@ -4,7 +4,13 @@ from dataclasses import dataclass
 
 from compactnet.report.columns import Column, Table
 from compactnet.report.comparison import CONFIDENCE, PAPER_RUNS, POWER, combination, difference, holm, sample
-from compactnet.report.published import PUBLISHED_TASKS, equal_flops_terms, published_accuracies
+from compactnet.report.published import (
+    PUBLISHED_TASKS,
+    equal_flops_terms,
+    is_papers_network,
+    is_papers_training,
+    published_accuracies,
+)
 from compactnet.report.sources import Sources
 from compactnet.report.tables.budget import command
 from compactnet.report.tables.contrasts import adjusted_p_value, outcome
@@ -236,7 +242,7 @@ def _found(claim, sources):
                 continue
             terms = contrasts[claim.contrast].terms
             more, less = sorted(terms, key=terms.get, reverse=True)
-        elif less is None or not _on_the_papers_data(experiment.data, claim.task):
+        elif less is None or not _is_the_papers(experiment, claim.task, (more, less)):
             continue
         records = [sources.records_of(experiment.name, name) for name in (more, less)]
         if all(records):
@@ -259,9 +265,13 @@ def _difference(records):
     return difference(*(sample([outcome(record) for record in of_network]) for of_network in records))
 
 
-def _on_the_papers_data(data, task):
-    """Say whether an experiment's data are those of a task of the paper, all of them, with one split."""
-    return data.paper_task == task and data.complete and bool(data.official_fingerprint) and len(data.folds()) == 1
+def _is_the_papers(experiment, task, names):
+    """Say whether an experiment has the paper's data of a task, all of them, with one split, its training but for the
+    epochs, and its networks of these names."""
+    data = experiment.data
+    known = data.paper_task == task and data.complete and bool(data.official_fingerprint) and len(data.folds()) == 1
+    papers = [network.name for network in experiment.networks if is_papers_network(network)]
+    return known and is_papers_training(experiment.training) and set(names) <= set(papers)
 
 
 def _command(claim):

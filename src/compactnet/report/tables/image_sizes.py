@@ -2,7 +2,12 @@
 
 from compactnet.checks import format_shape
 from compactnet.report.columns import Column, Table
-from compactnet.report.published import PUBLISHED_TASKS, published_accuracies
+from compactnet.report.published import (
+    PUBLISHED_TASKS,
+    is_papers_network,
+    is_papers_training,
+    published_accuracies,
+)
 from compactnet.report.sources import Sources
 from compactnet.report.tables.verdicts import NOT_ENOUGH, PROVISIONAL, verdict_of
 
@@ -62,14 +67,15 @@ def image_sizes(sources: Sources):
     published = published_accuracies(sources.published, PUBLISHED_TASKS["ic"], "ic")
     rows = []
     for experiment in sources.experiments:
-        if experiment.data.source != "cifar10" or not experiment.data.complete:
+        data = experiment.data
+        if data.source != "cifar10" or not data.complete or not is_papers_training(experiment.training):
             continue
         for network in experiment.networks:
             records = sources.records_of(experiment.name, network.name)
             # The runs of experiments that were not made for this question answer it too, if they are not all borrowed.
             asked = sources.list_unstarted and experiment.name in EXPERIMENTS
             own = any(record.run.experiment == experiment.name for record in records)
-            if network.name in published and (own or asked):
+            if network.name in published and is_papers_network(network) and (own or asked):
                 rows.append(_row(experiment, network, records, published[network.name]))
     rows.sort(key=lambda row: row["pixels"])
     return Table("image_sizes", "Sizes of images: which ones our runs rule out", NOTES, COLUMNS, rows)
