@@ -14,12 +14,12 @@ from pathlib import Path
 
 from common import read_rows
 
-from compactnet.commands import exit_status
+from compactnet.commands import Parser, exit_status
 from compactnet.processes import available_cores
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=Path("data"), help="folder that holds cifar-10-batches-py")
     parser.add_argument("--model", type=Path, help=".keras file of a trained network; VGG-8 is trained if left out")
     parser.add_argument("--width", type=float, default=1.0, help="width of the VGG-8 that is trained")

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from common import kept_rows, read_rows, write_rows
 
-from compactnet.commands import exit_status, import_keras
+from compactnet.commands import Parser, exit_status, import_keras
 
 ROWS = Path(__file__).with_suffix(".jsonl")
 FORMATS = ("litert", "onnx", "openvino")
@@ -21,7 +21,7 @@ NAMES = {"litert": "LiteRT", "onnx": "ONNX Runtime", "openvino": "OpenVINO"}
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=Path("data"), help="folder of the data sets (default: data)")
     parser.add_argument("--out", type=Path, default=ROWS, help="file of rows, one line of JSON each")
     parser.add_argument("--only", nargs="+", metavar="NETWORK", help="the rows of others in --out are kept")

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from common import kept_rows, read_rows, write_rows
 
-from compactnet.commands import exit_status
+from compactnet.commands import Parser, exit_status
 
 ROWS = Path(__file__).with_suffix(".jsonl")
 SUFFIXES = {"litert": ".tflite", "onnx": ".onnx", "openvino": ".xml", "saved_model": ""}
@@ -28,7 +28,7 @@ NAMES = {"litert": "LiteRT", "onnx": "ONNX Runtime", "openvino": "OpenVINO", "sa
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=ROWS, help="file of rows, one line of JSON each")
     parser.add_argument("--table", action="store_true", help="print the table of the rows in --out, export nothing")
     options = parser.parse_args()

@@ -12,13 +12,13 @@ import os
 import sys
 import time
 
-from compactnet.commands import exit_status
+from compactnet.commands import Parser, exit_status
 
 CHANNELS, SIZE, BATCH = 64, 32, 16
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=15)
     options = parser.parse_args()

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from common import run_worker
 
-from compactnet.commands import exit_status
+from compactnet.commands import Parser, exit_status
 
 WAYS = {
     "tensorflow keras": ("tensorflow", "keras"),
@@ -25,7 +25,7 @@ SHOWN = (1, 2, 3, 5, 10, 20, 50, 100, 200)
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = Parser(description=__doc__)
     parser.add_argument("networks", nargs="*", default=["mobilenet_v1_025", "compact_mobilenet_sum_c8", "xvgg8"])
     parser.add_argument("--data", type=Path, default=Path("data"), help="folder with cifar-10-batches-py")
     parser.add_argument("--steps", type=int, default=200)

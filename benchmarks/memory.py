@@ -10,7 +10,7 @@ from pathlib import Path
 
 from common import comparable, read_rows, run_worker
 
-from compactnet.commands import exit_status
+from compactnet.commands import Parser, exit_status
 
 WAYS = {
     "keras": {"implementation": "keras"},
@@ -24,7 +24,7 @@ CONDITIONS = ("backend", "threads", "processor", "versions")
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = Parser(description=__doc__)
     parser.add_argument("networks", nargs="*", default=["xvgg8"])
     parser.add_argument("--backend", default="tensorflow", choices=("tensorflow", "jax"))
     parser.add_argument("--worker", choices=WAYS, help=argparse.SUPPRESS)

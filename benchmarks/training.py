@@ -18,7 +18,7 @@ from pathlib import Path
 
 from common import comparable, failure, read_rows
 
-from compactnet.commands import exit_status
+from compactnet.commands import Parser, exit_status
 
 WAYS = {
     "tensorflow keras": ("tensorflow", "keras"),
@@ -60,7 +60,7 @@ def main():
 
 
 def _parse_options():
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = Parser(description=__doc__)
     parser.add_argument("networks", nargs="*", default=TABLE1, help="names of the catalogue (default: Table I)")
     parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS))
     parser.add_argument("--threads", type=int, default=2)

@@ -1,7 +1,6 @@
 #!/usr/bin/env python3
 """Time inference, training steps, the interchannel operation, log-mel and the overhead of a sweep on this machine."""
 
-import argparse
 import contextlib
 import os
 import statistics
@@ -11,7 +10,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from compactnet.commands import add_results_option, run_command
+from compactnet.commands import Parser, add_results_option, run_command
 
 ROOT = Path(__file__).resolve().parent.parent
 PARTS = ("inference", "deployed", "training", "operation", "layers", "features", "sweep")
@@ -41,7 +40,7 @@ def main():
     from compactnet.processes import available_cores, backend, processor
     from compactnet.schema import Workload
 
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = Parser(description=__doc__)
     parser.add_argument(
         "--part",
         nargs="+",
@@ -78,10 +77,12 @@ def main():
         raise InputError(f"--rounds takes a number of at least 3. Received: {options.rounds}")
     if options.config:
         _check_goes_with_config(options)
-    if options.part:
-        _check_parts(options)  # before the defaults, which may be of no use to a part
     given = options.part or ()
-    options.part = given or (OF_NETWORKS if options.config or options.device == "gpu" else PARTS)
+    if not given and (options.config or options.device == "gpu"):
+        options.part = OF_NETWORKS
+    if options.part and not options.config:
+        _check_parts(options, given)  # before the defaults, which may be of no use to a part
+    options.part = options.part or PARTS
     options.family = options.family or tuple(FAMILIES)
     options.runtime = options.runtime or ["tensorflow"]
     options.precision = options.precision or ["float32", "int8"]
@@ -153,12 +154,12 @@ def _check_goes_with_config(options):
         )
 
 
-def _check_parts(options):
-    """Refuse a part that would be left out, and an option that no part uses."""
+def _check_parts(options, given):
+    """Refuse a part that would be left out, and an option that no part uses; `given` has the parts that were named."""
     from compactnet.errors import InputError
 
     chosen = set(options.part)
-    asked = f"--part {' '.join(options.part)}"
+    asked = f"--part {' '.join(given)}" if given else f"--device {options.device}"
     if len(chosen) > 1 and (alone := chosen.intersection(IN_THIS_PROCESS)):
         raise InputError(f"--part {min(alone)} stands alone. Received: {asked}. Leave the others out.")
     for name, parts in USED_BY.items():
@@ -229,10 +230,19 @@ def _exported(options):
 
 def _experiment(options, core, threads, loaded_core):
     """Time the networks of the experiment of `--config`."""
+    from compactnet.errors import InputError
     from compactnet.experiments.config import load_experiment
+    from compactnet.networks import CATALOGUE
+    from compactnet.report.published import is_papers_network
     from compactnet.schema import Workload
 
     experiment = load_experiment(options.config)
+    for network in experiment.networks:
+        if network.name in CATALOGUE and not is_papers_network(network):
+            raise InputError(
+                f"{options.config} changes {network.name}, a network of the catalogue, and speeds are kept by name. "
+                "Give the changed network a name of its own, with `name` and `base`."
+            )
     families = {}
     for network in experiment.networks:
         families.setdefault(network.skeleton.kind, {})[network.name] = network
@@ -335,7 +345,7 @@ def _family(options, specs, work, **arguments):
 def _record(options, record):
     """Write a speed record and print it."""
     from compactnet.measure.speed_records import describe_machine, write_speed_record
-    from compactnet.report.published import published_speeds
+    from compactnet.report.published import published_speeds, published_speedup
 
     paper, work = published_speeds(ROOT / "results" / "paper"), record.work
     write_speed_record(options.results, record)
@@ -351,8 +361,8 @@ def _record(options, record):
             f"{1e3 * work.batch_size / middle:.2f} samples/s, {speedup:.2f}x as fast as {baseline} "
             f"({least:.2f}-{most:.2f}); FLOPs {reference.flops / timings.flops:.2f}x"
         )
-        if work.kind == "inference" and {timings.network, baseline} <= paper.keys():
-            line += f", paper {paper[timings.network][work.device] / paper[baseline][work.device]:.2f}x"
+        if printed := published_speedup(paper, record, timings):
+            line += f", paper {printed:.2f}x"
         if timings.milliseconds_by_form:
             tried = ", ".join(f"{form} {value:.2f}" for form, value in timings.milliseconds_by_form.items())
             line += f"; as {timings.interchannel} (ms: {tried})"

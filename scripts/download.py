@@ -1,10 +1,9 @@
 #!/usr/bin/env python3
 """Download, verify and unpack an official data set."""
 
-import argparse
 import sys
 
-from compactnet.commands import add_data_option, run_command
+from compactnet.commands import Parser, add_data_option, run_command
 
 
 def main():
@@ -13,7 +12,7 @@ def main():
 
     downloads = {"asc": dcase2019.DOWNLOAD, "sed": urbansound8k.DOWNLOAD, "ic": cifar10.DOWNLOAD}
     titles = ", ".join(f"{task}: {download.title}" for task, download in downloads.items())
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = Parser(description=__doc__)
     parser.add_argument("task", choices=downloads, help=titles)
     add_data_option(parser)
     options = parser.parse_args()

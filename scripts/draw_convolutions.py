@@ -4,11 +4,10 @@
 The SVG is written as text, not by Matplotlib, so that its bytes do not depend on a version.
 """
 
-import argparse
 import sys
 from pathlib import Path
 
-from compactnet.commands import exit_status
+from compactnet.commands import Parser, exit_status
 
 ROOT = Path(__file__).resolve().parent.parent
 PATH = ROOT / "docs" / "images" / "convolutions.svg"
@@ -24,7 +23,7 @@ FACTOR = 2
 def main():
     from compactnet.files import write_text
 
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = Parser(description=__doc__)
     parser.add_argument("--output", type=Path, default=PATH, help=f"SVG file (default: {PATH.relative_to(ROOT)})")
     path = parser.parse_args().output
     write_text(path, draw())

@@ -1,11 +1,10 @@
 #!/usr/bin/env python3
 """Keep the feature maps that Fig. 6 shows, from a run that was trained with --keep-weights."""
 
-import argparse
 import sys
 from pathlib import Path
 
-from compactnet.commands import add_data_option, run_command
+from compactnet.commands import Parser, add_data_option, run_command
 
 
 def main():
@@ -13,7 +12,7 @@ def main():
     from compactnet.experiments.trained import weights_path
     from compactnet.measure.feature_maps import FILE, extract_feature_maps, write_feature_maps
 
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = Parser(description=__doc__)
     parser.add_argument("record", type=Path, help="record of a run on recordings, of a compact network with C=2")
     add_data_option(parser)
     parser.add_argument("--sample", type=int, default=0, metavar="N", help="recording of the test split (default: 0)")

@@ -1,10 +1,9 @@
 #!/usr/bin/env python3
 """Estimate runs, data and hours of an experiment on this machine, from a few measured steps. Nothing is trained."""
 
-import argparse
 import sys
 
-from compactnet.commands import parse_experiment_options, run_command
+from compactnet.commands import Parser, parse_experiment_options, run_command
 
 
 def main():
@@ -13,7 +12,7 @@ def main():
     from compactnet.experiments.records import read_records
     from compactnet.measure.plan import plan
 
-    options = parse_experiment_options(argparse.ArgumentParser(description=__doc__))
+    options = parse_experiment_options(Parser(description=__doc__))
     experiment = load_experiment(options.config, options.overrides)
     runs = experiment.runs(options.only, options.seeds)
     records = read_records(options.results / "records")

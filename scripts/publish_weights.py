@@ -1,11 +1,10 @@
 #!/usr/bin/env python3
 """Put the weights of a run on images, trained with --keep-weights, into the package."""
 
-import argparse
 import sys
 from pathlib import Path
 
-from compactnet.commands import add_data_option, run_command
+from compactnet.commands import Parser, add_data_option, run_command
 
 
 def main():
@@ -15,7 +14,7 @@ def main():
     from compactnet.files import atomic_write, write_npz
     from compactnet.networks.pretrained import FOLDER, Pretrained
 
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = Parser(description=__doc__)
     parser.add_argument("record", type=Path, help="record of the run; its weights lie in weights/ beside records/")
     add_data_option(parser)
     options = parser.parse_args()

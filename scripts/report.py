@@ -1,11 +1,10 @@
 #!/usr/bin/env python3
 """Write report.html, one self-contained page, from the records and figures in a results folder."""
 
-import argparse
 import sys
 from pathlib import Path
 
-from compactnet.commands import add_results_option, check_results, run_command
+from compactnet.commands import Parser, add_results_option, check_results, run_command
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -14,7 +13,7 @@ def main():
     from compactnet.report.page import write_page
     from compactnet.report.sources import repository_sources
 
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = Parser(description=__doc__)
     add_results_option(parser, ROOT / "results")
     options = parser.parse_args()
     check_results(options.results)

@@ -1,30 +1,34 @@
 #!/usr/bin/env python3
 """Run an experiment: train the runs that have no record yet, then write its tables."""
 
-import argparse
 import sys
 from pathlib import Path
 
-from compactnet.commands import parse_experiment_options, run_command, suppress_stderr
+from compactnet.commands import Parser, parse_experiment_options, run_command, suppress_stderr
 
 ROOT = Path(__file__).resolve().parent.parent
 
 
 def main():
+    from compactnet.errors import InputError
     from compactnet.experiments import launcher, slurm
     from compactnet.experiments.checkpoints import of_other_protocols
     from compactnet.experiments.config import load_experiment, load_shipped
     from compactnet.experiments.evaluation import few_steps
     from compactnet.experiments.records import is_done, read_records
-    from compactnet.files import check_writable
+    from compactnet.files import check_writable, file_lock
     from compactnet.measure.executions import choose_executions, done_runs, of_these_data
     from compactnet.report.sources import repository_sources
     from compactnet.report.tables import select_tables, write_tables
 
     options = _parse_options()
-    experiment = load_experiment(options.config, options.overrides)
     # Without --set, because the table of the config never takes runs with other settings.
     unchanged = load_experiment(options.config)
+    if options.skip_bad:
+        if not hasattr(unchanged.data, "skip_bad"):
+            raise InputError(f"--skip-bad is for recordings, and the data of {options.config} are none. Leave it out.")
+        options.overrides.append("data.skip_bad=true")
+    experiment = load_experiment(options.config, options.overrides)
     # Only the shipped configs' runs are compared with the paper, whatever another file says.
     known = load_shipped(ROOT / "configs")
     if unchanged.name not in [shipped.name for shipped in known]:
@@ -67,20 +71,20 @@ def main():
     else:
         result = launcher.launch(jobs, sys.stderr, workers)
     print(result)
-    sources = repository_sources(ROOT, options.results, known)
-    for name in write_tables(options.results, sources, tables):
+    # Of two commands that end at once, the later one writes what both have done.
+    with file_lock(options.results / "locks" / "tables.lock"):
+        sources = repository_sources(ROOT, options.results, known)
+        written = write_tables(options.results, sources, tables)
+    for name in written:
         print(f"{options.results / name}.csv, .md")
     return 1 if result.failed else 0
 
 
 def _parse_options():
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = Parser(description=__doc__)
     parser.add_argument(
         "--skip-bad",
-        action="append_const",
-        const="data.skip_bad=true",
-        default=[],
-        dest="overrides",
+        action="store_true",
         help="skip clips that are missing or damaged; the records say which",
     )
     parser.add_argument("--launcher", choices=("local", "slurm"), default="local", help="where runs are trained")

@@ -1,10 +1,9 @@
 #!/usr/bin/env python3
 """Score the networks that come with weights on the test images again, and compare with the records."""
 
-import argparse
 import sys
 
-from compactnet.commands import add_data_option, run_command
+from compactnet.commands import Parser, add_data_option, run_command
 
 TOLERANCE = 2
 """Images that another processor may classify differently."""
@@ -16,7 +15,7 @@ def main():
     from compactnet.data import Cifar10
     from compactnet.networks import PRETRAINED, build, pretrained
 
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = Parser(description=__doc__)
     add_data_option(parser)
     options = parser.parse_args()
     dataset = Cifar10(source="cifar10").load(options.data)

@@ -1,11 +1,10 @@
 #!/usr/bin/env python3
 """Write the tables from the records in a results folder and from counts of the networks."""
 
-import argparse
 import sys
 from pathlib import Path
 
-from compactnet.commands import add_results_option, check_results, run_command
+from compactnet.commands import Parser, add_results_option, check_results, run_command
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -17,7 +16,7 @@ def main():
     from compactnet.report.sources import repository_sources
     from compactnet.report.tables import write_tables
 
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = Parser(description=__doc__)
     add_results_option(parser, ROOT / "results")
     parser.add_argument("--recount", action="store_true", help="count every network again")
     options = parser.parse_args()

@@ -4,19 +4,18 @@
 Protocols keep their meaning and their hash, so tables stay the same and finished runs stay finished.
 """
 
-import argparse
 import json
 import sys
 from pathlib import Path
 
-from compactnet.commands import add_results_option, check_results, run_command
+from compactnet.commands import Parser, add_results_option, check_results, run_command
 
 
 def main():
     from compactnet.experiments.records import write_record
     from compactnet.measure.feature_maps import FILE, write_feature_maps
 
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = Parser(description=__doc__)
     add_results_option(parser, Path("runs"))
     options = parser.parse_args()
     check_results(options.results)

@@ -3,6 +3,7 @@
 Scripts import the rest of the package inside their `main`, because Keras reads its backend when it is imported.
 """
 
+import argparse
 import contextlib
 import importlib
 import importlib.util
@@ -13,6 +14,13 @@ from pathlib import Path
 
 from compactnet.errors import InputError, ResourceError
 from compactnet.processes import BACKENDS, backend, hide_gpus
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose refusals are an `InputError`, one line like all others."""
+
+    def error(self, message):
+        raise InputError(f"{message[0].upper()}{message[1:]}. See {self.prog} --help.")
 
 
 @contextlib.contextmanager

@@ -259,6 +259,17 @@ def test_what_does_not_go_with_an_experiment_is_refused(timed, repository, tmp_p
     assert timed == []
 
 
+def test_a_changed_network_with_a_name_of_the_catalogue_is_not_timed(timed, repository, tmp_path, capsys):
+    config = tmp_path / "narrow.yaml"
+    text = (repository / "configs" / "ic.yaml").read_text()
+    config.write_text(text.replace("table: table4\n", "").replace("{padding: same}", "{padding: same, width: 0.25}"))
+    assert call("benchmark", "--config", config, "--results", tmp_path) == 2
+    message = capsys.readouterr().err
+    assert "changes vgg8, a network of the catalogue" in message
+    assert message.count("\n") == 1
+    assert timed == []
+
+
 def test_an_experiment_is_timed_with_a_busy_core_too(timed, repository, tmp_path, monkeypatch):
     monkeypatch.setattr("compactnet.processes.available_cores", lambda: [0, 1])
     config = repository / "configs" / "rivals-ic.yaml"
@@ -278,6 +289,8 @@ def test_an_experiment_is_timed_with_a_busy_core_too(timed, repository, tmp_path
         ("--part training --loaded", "--loaded goes with --part inference"),
         ("--part inference --only xvgg8", "--only goes with --part deployed or files"),
         ("--part layers --rounds 5", "--rounds goes with --part inference or"),
+        ("--device gpu --only xvgg8", "--only goes with --part deployed or files. Received: --device gpu."),
+        ("--device gpu --precision int8", "--precision goes with --part deployed or files"),
         ("--part inference operation --device gpu", "--device gpu goes with --part inference and training"),
         ("--part deployed --runtime tensorflow --precision int8", "timed for --part deployed, --runtime tensorflow."),
         ("--part inference training --runtime litert", "timed for --part training."),

@@ -73,6 +73,23 @@ def test_a_guideline_is_supported_where_it_is_true(verdicts):
     assert found["G3, convergence", "all"]["difference"] == pytest.approx(10)
 
 
+def test_runs_of_two_backends_are_no_pairs(tmp_path, asc, judge):
+    def train(operation, backend):
+        for seed in range(3):
+            run = planned_run(asc, f"compact_vgg_{operation}_c2", seed)
+            run = run.model_copy(update={"execution": run.execution.model_copy(update={"backend": backend})})
+            last = 0.5 + (seed if operation == "sum" else seed**2) / 100
+            fields = {"train_accuracy": 0.5, "test_accuracy": last, "train_loss": 1, "test_loss": 1}
+            record = trained_record(run, [Epoch(epoch=epoch, seconds=1, **fields) for epoch in range(1, 11)])
+            write(tmp_path / "records" / f"{operation}-{seed}.json", record)
+        rows = [row for row in judge(asc) if (row["evidence"], row["guideline"]) == ("asc", "G1")]
+        return [row["runs"] for row in rows if "runs" in row]
+
+    assert train("sum", "tensorflow") == []
+    assert train("average", "jax") == []
+    assert 2 * 3 in train("average", "tensorflow")
+
+
 def test_a_guideline_is_contradicted_where_it_is_false(verdicts):
     found = of_all(
         verdicts(

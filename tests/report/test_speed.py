@@ -4,9 +4,11 @@ import csv
 
 import pytest
 
+from compactnet.measure.conventions import ASC_INPUT
 from compactnet.measure.counts import CountCache
 from compactnet.measure.speed_records import FAMILIES, write_speed_record
 from compactnet.report.figures import write_figures
+from compactnet.report.published import networks, published_speeds, published_speedup
 from compactnet.report.sources import read_sources
 from compactnet.report.tables import select_tables, write_tables
 from compactnet.report.tables.speed_columns import BASELINES
@@ -149,6 +151,18 @@ def test_figure4_has_the_same_bytes_each_time_and_is_removed_without_records(rea
     assert not list(tables_of().glob("speed_*"))
 
 
-def test_every_network_of_the_speed_columns_has_a_baseline():
-    for baseline, others in FAMILIES.items():
-        assert BASELINES[baseline] == BASELINES[others[-1]] == baseline
+@pytest.mark.parametrize(
+    ("change", "ratio"),
+    [({}, 1.89), ({"batch_size": 2}, None), ({"input_shape": (32, 32, 3)}, None), ({"kind": "training"}, None)],
+)
+def test_the_papers_ratio_stands_beside_what_the_paper_timed(repository, change, ratio):
+    record = speed_record("vgg8", **{"kind": "inference", "runtime": "tensorflow", "input_shape": ASC_INPUT, **change})
+    (xvgg8,) = (timings for timings in record.networks if timings.network == "xvgg8")
+    found = published_speedup(published_speeds(repository / "results" / "paper"), record, xvgg8)
+    assert found == (ratio and pytest.approx(ratio, abs=0.01))
+
+
+def test_every_network_of_the_speed_columns_has_a_baseline(repository):
+    for table in ("table1", "table2"):
+        assert set(networks(repository / "results" / "paper", table)) <= BASELINES.keys()
+    assert all(BASELINES[baseline] == baseline for baseline in FAMILIES)

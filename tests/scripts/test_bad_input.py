@@ -131,6 +131,10 @@ def test_a_wrong_config(workplace, reproduce, change, expected):
         (("--only", "vgg8"), "no network 'vgg8'"),
         (("--seeds", "9"), "--seeds takes a number from 1 to 1"),
         (("--workers", "0"), "--workers takes a number of at least 1"),
+        (("--seeds", "x"), "Argument --seeds: invalid int value: 'x'"),
+        (("--no-such",), "Unrecognized arguments: --no-such"),
+        (("--launcher", "cluster"), "Argument --launcher: invalid choice: 'cluster'"),
+        (("--skip-bad",), "--skip-bad is for recordings"),
     ],
 )
 def test_wrong_arguments(workplace, reproduce, arguments, expected):

@@ -10,8 +10,7 @@ import os
 
 import compactnet
 from compactnet.command import benchmark, complexity, compress, export, networks, predict
-from compactnet.command.arguments import Parser
-from compactnet.commands import exit_status
+from compactnet.commands import Parser, exit_status
 from compactnet.errors import InputError
 
 COMMANDS = {

@@ -1,16 +1,7 @@
-"""The parser, and types of arguments that several subcommands share."""
+"""Arguments that several subcommands share, and their types."""
 
 import argparse
 from pathlib import Path
-
-from compactnet.errors import InputError
-
-
-class Parser(argparse.ArgumentParser):
-    """An argument parser whose refusals are an `InputError`, one line like all others."""
-
-    def error(self, message):
-        raise InputError(f"{message[0].upper()}{message[1:]}. See {self.prog} --help.")
 
 
 def positive(text):

@@ -57,7 +57,7 @@ def _lines(skeleton, measured):
                 f"{len(apart)}): {names}."
             )
     else:
-        said.append("One run of each tells nothing about differences.")
+        said.append("No difference from the first network has an interval yet: that takes two runs of each.")
     for runtime, title in RUNTIMES.items():
         points = {
             row["model"]: (row[f"{runtime}_ms"], row["accuracy_percent"])

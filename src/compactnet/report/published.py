@@ -8,6 +8,7 @@ from types import MappingProxyType
 
 from compactnet.errors import InputError
 from compactnet.measure.conventions import ASC_INPUT, published_mflops
+from compactnet.measure.speed_records import PAPER_WORK
 from compactnet.networks import CATALOGUE
 from compactnet.report.comparison import PAPER_RUNS, Sample
 from compactnet.schema import Training
@@ -150,3 +151,19 @@ def published_speeds(folder):
         for table in ("table1", "table2")
         for row in read(folder, table)
     }
+
+
+def published_speedup(speeds, record, timings):
+    """Return how many times as fast as the record's first network a network is in the paper, or None.
+
+    Args:
+        speeds: What `published_speeds` returns.
+        record: A `SpeedRecord`. The paper timed what `PAPER_WORK` says.
+        timings: The network's `Timings` in it.
+    """
+    baseline, work = record.networks[0].network, record.work
+    if not {baseline, timings.network} <= speeds.keys():
+        return None
+    if any(getattr(work, field) != value for field, value in PAPER_WORK.items()):
+        return None
+    return speeds[timings.network][work.device] / speeds[baseline][work.device]

@@ -42,11 +42,11 @@ NOTES = (
     "confidence interval by Welch.",
     f"G1 is a test of equivalence: it is *supported* if the 90 % interval lies within {MARGIN:g} percentage points of "
     "zero, which is two one-sided tests at 5 %, and *contradicted* if the interval lies outside; runs of average and "
-    "sum with the same seed start from the same weights and are compared in pairs. The first half of G2 is supported "
-    f"if the interval lies above {-MARGIN:g}, and contradicted if it lies below zero otherwise: the maximum is then "
-    f"less accurate than the sum, perhaps by less than {MARGIN:g} points, and the paper does not say that it equals "
-    "the sum. The others are supported if the interval excludes zero in the direction that the guideline says, and "
-    "contradicted if it does in the other. All else is *undecided*. For *all* families, the average decides, but a "
+    "sum with the same seed and backend start from the same weights and are compared in pairs. The first half of G2 is "
+    f"supported if the interval lies above {-MARGIN:g}, and contradicted if it lies below zero otherwise: the maximum "
+    f"is then less accurate than the sum, perhaps by less than {MARGIN:g} points, and the paper does not say that it "
+    "equals the sum. The others are supported if the interval excludes zero in the direction that the guideline says, "
+    "and contradicted if it does in the other. All else is *undecided*. For *all* families, the average decides, but a "
     "guideline is supported only if each family supports it by itself.",
     "The effect size is the contrast in standard deviations of a run, or of the differences where runs are compared in "
     "pairs. *Detectable* is the difference from zero that as many runs would find with a probability of "
@@ -88,7 +88,7 @@ class Hypothesis:
         judge: Function of the ends of the interval that returns the verdict.
         value: Function that returns the measure of a `RunRecord`, in percent.
         published: Whether the paper has the measure of its networks.
-        paired: Whether runs of a contrast with the same seed start from the same weights.
+        paired: Whether runs of a contrast with the same seed and backend start from the same weights.
         confidence: Confidence of the interval.
     """
 
@@ -224,7 +224,9 @@ def _experiments(hypothesis, sources):
             continue
         by_seed = {}
         for record in sources.members[experiment.name]:
-            by_seed.setdefault(record.run.network.name, {})[record.run.seed] = hypothesis.value(record)
+            # From one seed, backends draw different initial weights.
+            start = record.run.seed, record.run.execution.backend
+            by_seed.setdefault(record.run.network.name, {})[start] = hypothesis.value(record)
 
         def samples(contrast, by_seed=by_seed):
             runs = [by_seed.get(network, {}) for _, network in contrast]

@@ -54,9 +54,6 @@ def _row(record, timings, paper):
     work, baseline = record.work, record.networks[0]
     first, median, third = timings.quartiles
     ratio, low, high = timings.speedup(baseline)
-    printed = None
-    if work.kind == "inference" and {baseline.network, timings.network} <= paper.keys():
-        printed = paper[timings.network][work.device] / paper[baseline.network][work.device]
     return {
         "network": timings.network,
         "runtime": work.runtime,
@@ -74,7 +71,7 @@ def _row(record, timings, paper):
         "ratio_least": low,
         "ratio_most": high,
         "ratio_of_flops": baseline.flops / timings.flops,
-        "ratio_of_the_paper": printed,
+        "ratio_of_the_paper": published.published_speedup(paper, record, timings),
         "peak_memory_MB": timings.peak_bytes / 1e6 if timings.peak_bytes else None,
         "rounds": len(timings.seconds),
         "calls_a_round": len(timings.seconds[0]),
