@@ -97,9 +97,12 @@ def table(rows):
 
 
 def _ratio(slow, fast):
-    """Return the ratio of two ways' times, and its smallest and largest of a round, in which the ways took turns."""
+    """Return the ratio of two ways' times and, where they have the same rounds, its smallest and largest of a round."""
+    ratio = f"{slow['epoch_ms'] / fast['epoch_ms']:.2f}x"
+    if len(slow["rounds_ms"]) != len(fast["rounds_ms"]):  # of two commands
+        return ratio
     rounds = [one / other for one, other in zip(slow["rounds_ms"], fast["rounds_ms"], strict=True)]
-    return f"{slow['epoch_ms'] / fast['epoch_ms']:.2f}x ({min(rounds):.1f}-{max(rounds):.1f})"
+    return f"{ratio} ({min(rounds):.1f}-{max(rounds):.1f})"
 
 
 def _time(network, options):

@@ -80,7 +80,7 @@ def main():
     given = options.part or ()
     if not given and (options.config or options.device == "gpu"):
         options.part = OF_NETWORKS
-    if options.part and not options.config:
+    if options.part:
         _check_parts(options, given)  # before the defaults, which may be of no use to a part
     options.part = options.part or PARTS
     options.family = options.family or tuple(FAMILIES)

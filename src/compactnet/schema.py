@@ -128,8 +128,7 @@ class Execution(StrictModel):
         implementation: "keras" for the layers of Keras and its `fit`, or "fast" for the forms of `compactnet.fast`,
             which are faster on processors.
         onednn: Whether TensorFlow uses the kernels of oneDNN; None where TensorFlow decides.
-        recompute: Whether features between convolutions are computed again for the gradient instead of being kept: less
-            memory, more time.
+        recompute: Whether features between convolutions are computed again for the gradient instead of being kept.
     """
 
     backend: Literal[BACKENDS]
@@ -238,7 +237,7 @@ class Experiment(StrictModel):
             runs as cores with one thread each.
         implementation: "keras" or "fast", see `Execution`, or "auto" for what is faster here, also of the backends
             where KERAS_BACKEND is not set.
-        recompute: Whether training takes less memory and more time, see `Execution`.
+        recompute: Whether activations are computed again for the gradient instead of being kept, see `Execution`.
         launcher: A `Slurm` section, for runs on a cluster.
     """
 

@@ -1,5 +1,6 @@
 """The tables of training speed, memory and exported files in docs/ are those of the committed rows."""
 
+import json
 import subprocess
 import sys
 
@@ -23,3 +24,19 @@ def test_the_table_is_made_from_the_rows(script, page, rows):
     table = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert table.count("\n") == 2 + rows if rows else table.count("| `compact_vgg_sum_c8` |") == 11
     assert table in (ROOT / "docs" / page).read_text()
+
+
+def test_what_the_page_says_of_epochs_and_steps_is_in_the_rows():
+    rows = [json.loads(line) for line in (ROOT / "benchmarks" / "training.jsonl").read_text().splitlines()]
+    by_way = {}
+    for row in rows:
+        by_way.setdefault(row["way"], {})[row["network"]] = row
+    keras = by_way["tensorflow keras"]
+    ratios = []
+    for name, row in keras.items():
+        fast = min((by_way[way][name] for way in ("tensorflow fast", "jax fast")), key=lambda row: row["epoch_ms"])
+        ratios.append(row["step_ms"] / fast["step_ms"])
+    batches = [row["batches"] for row in keras.values()]
+    page = " ".join((ROOT / "docs" / "training.md").read_text().split())
+    assert f"Keras' epochs have {min(batches)} to {max(batches)} batches here" in page
+    assert f"the fast ways are {min(ratios):.1f} to {max(ratios):.1f} times as fast" in page

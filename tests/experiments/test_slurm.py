@@ -99,6 +99,7 @@ def test_a_job_that_is_not_requeued_was_killed(tmp_path, monkeypatch):
 
 
 def test_what_a_node_raised_is_the_reason(sweep, monkeypatch):
+    answer(monkeypatch)
     handle = sweep._submitted[0][1]
     handle.paths.result_pickle.touch()
     text = (

@@ -114,6 +114,8 @@ def test_a_ratio_of_training_has_the_range_of_its_rounds():
         for rounds in [times.get(way, [20, 20, 20])]
     ]
     assert "| 4.00x (3.0-6.0) | 2.00x (2.0-2.0) |" in training.table(rows)
+    rows.append({**rows[0], "rounds_ms": [40] * 5, "epoch_ms": 40})
+    assert "| 4.00x | 2.00x (2.0-2.0) |" in training.table(rows)
 
 
 def test_rows_for_a_table_are_measured_first(tmp_path):
@@ -256,6 +258,14 @@ def test_what_does_not_go_with_an_experiment_is_refused(timed, repository, tmp_p
     message = capsys.readouterr().err
     assert f"does not go with {refused}. Leave one of the two out." in message
     assert message.count("\n") == 1
+    assert timed == []
+
+
+def test_an_experiment_refuses_what_its_part_would_ignore(timed, repository, tmp_path, capsys):
+    config = repository / "configs" / "rivals-ic.yaml"
+    arguments = ("--config", config, "--part", "training", "--loaded", "--results", tmp_path)
+    assert call("benchmark", *arguments) == 2
+    assert "--loaded goes with --part inference" in capsys.readouterr().err
     assert timed == []
 
 

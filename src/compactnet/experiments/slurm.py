@@ -171,7 +171,7 @@ class _Sweep:
         if handle.paths.result_pickle.exists():
             try:
                 return handle.result()
-            except Exception as error:  # what the node raised: out of time too often, a broken installation, ...
+            except Exception as error:  # what the node raised, such as a broken installation
                 return JobResult("failed", _reason(error))
         if handle.job_id in states:
             self._unseen.pop(handle.job_id, None)
@@ -204,4 +204,4 @@ def _reason(error):
     """Return the last line of the trace in an error of submitit, which names the paths of its logs after it."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     rules = [place for place, line in enumerate(lines) if set(line) == {"-"}]
-    return lines[rules[-1] - 1] if rules else lines[-1]
+    return lines[rules[-1] - 1] if "with trace:" in lines[0] and rules else lines[-1]
