@@ -53,13 +53,18 @@ def test_while_slurm_does_not_answer_no_job_is_lost(sweep, monkeypatch):
     assert result(sweep, 0) is result(sweep, 1) is None
 
 
-def test_an_interrupt_waits_until_what_was_submitted_is_known():
-    submitted = []
-    with pytest.raises(KeyboardInterrupt), slurm._held_interrupt():
-        signal.raise_signal(signal.SIGINT)
-        submitted.append("7_0")
-    assert submitted
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+@pytest.mark.parametrize("handler", [signal.default_int_handler, signal.SIG_IGN])
+def test_an_interrupt_waits_until_what_was_submitted_is_known(handler):
+    submitted, before = [], signal.signal(signal.SIGINT, handler)
+    ends = contextlib.nullcontext() if handler is signal.SIG_IGN else pytest.raises(KeyboardInterrupt)
+    try:
+        with ends, slurm._held_interrupt():
+            signal.raise_signal(signal.SIGINT)
+            submitted.append("7_0")
+        assert submitted
+        assert signal.getsignal(signal.SIGINT) is handler
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_a_job_out_of_time_is_requeued_only_with_a_new_checkpoint(tmp_path, monkeypatch):

@@ -74,7 +74,7 @@ def _held_interrupt():
     finally:
         signal.signal(signal.SIGINT, handler)
         if held:
-            raise KeyboardInterrupt
+            signal.raise_signal(signal.SIGINT)  # to the handler that is back, which may ignore it, as under nohup
 
 
 class _Sweep:
