@@ -1,6 +1,7 @@
 """The drawing is that of the code, and the rows that the prose explains are those of the tables."""
 
 import csv
+import json
 import subprocess
 import sys
 
@@ -38,3 +39,18 @@ def test_a_row_that_differs_in_flops_is_told_by_both_values(page):
     assert [row["network"] for row in others] == ["compact_mobilenet_sum_c4", "mobilenet_v2_100", "shufflenet_v1_200"]
     assert others[0]["mflops_counted"] in text
     assert others[0]["mflops_published"] in text
+
+
+def test_what_the_page_says_of_branches_on_large_inputs_is_in_the_records():
+    fastest = {}
+    for path in (ROOT / "results" / "records" / "speed").glob("inference-128x512x1-*-deployed-*.json"):
+        record = json.loads(path.read_text())
+        for row in record["networks"]:
+            milliseconds = row.get("milliseconds_by_form")
+            if milliseconds and row["network"].endswith("_c2"):
+                forms = fastest.setdefault(record["work"].get("precision", "float32"), [])
+                forms.append(min(milliseconds, key=milliseconds.get))
+    counts = {precision: f"{forms.count('branches')} of {len(forms)}" for precision, forms in fastest.items()}
+    page = " ".join((ROOT / "docs" / "deploy.md").read_text().split())
+    expected = "`branches` is the fastest in {float32} measurements in float32 and in {int8} in `int8`"
+    assert expected.format(**counts) in page

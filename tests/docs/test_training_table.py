@@ -40,3 +40,17 @@ def test_what_the_page_says_of_epochs_and_steps_is_in_the_rows():
     page = " ".join((ROOT / "docs" / "training.md").read_text().split())
     assert f"Keras' epochs have {min(batches)} to {max(batches)} batches here" in page
     assert f"the fast ways are {min(ratios):.1f} to {max(ratios):.1f} times as fast" in page
+
+
+def test_what_the_page_says_of_recomputation_is_in_the_rows():
+    rows = [json.loads(line) for line in (ROOT / "benchmarks" / "memory.jsonl").read_text().splitlines()]
+    gigabytes = {(row["network"], row["way"]): row["gigabytes"] for row in rows if row["backend"] == "tensorflow"}
+    networks = sorted({network for network, _ in gigabytes})
+
+    def saved(way):
+        return [gigabytes[network, way] - gigabytes[network, f"{way}, recompute"] for network in networks]
+
+    page = " ".join((ROOT / "docs" / "training.md").read_text().split())
+    assert f"recomputation saves {min(saved('fast')):.1f} to {max(saved('fast')):.1f} GB here" in page
+    assert [saving > 0 for saving in saved("keras")].count(True) == 1
+    assert "With Keras' own layers it saves memory in one network of three" in page
