@@ -2,6 +2,7 @@
 
 import errno
 import fcntl
+import io
 import os
 import subprocess
 import sys
@@ -154,12 +155,18 @@ def test_no_damage_to_an_npz_file_goes_unnoticed(tmp_path):
     whole = path.read_bytes()
     flipped = bytearray(whole)
     flipped[whole.index(bytes(range(64)))] ^= 1
+    encrypted = bytearray(whole)
+    encrypted[whole.index(b"PK\x01\x02") + 8] ^= 1  # a flag in the directory at the end
+    array = io.BytesIO()
+    np.save(array, np.arange(3))
     for content, reason in (
         (flipped, "Bad CRC-32"),
         (whole[: len(whole) // 2], "not a zip file"),
         (b"", "No data left"),
         (b"PK not quite", "not an npz file"),
         (b"text", "not an npz file"),
+        (encrypted, "encrypted"),
+        (array.getvalue(), "it holds one array"),
     ):
         path.write_bytes(content)
         with pytest.raises(ValueError, match=reason):

@@ -22,6 +22,17 @@ def check_integer(argument, value, minimum=1):
     return int(value)
 
 
+def check_tolerance(value):
+    """Return `value`, the largest difference that is tolerated.
+
+    Raises:
+        InputError: it is not a number of at least 0.
+    """
+    if isinstance(value, bool) or not isinstance(value, numbers.Real) or not value >= 0:
+        raise InputError(f"`tolerance` must be a number of at least 0. Received: tolerance={value!r}")
+    return value
+
+
 def check_choice(argument, value, allowed):
     """Return `value` if it is one of the texts `allowed`.
 

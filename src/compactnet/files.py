@@ -98,7 +98,9 @@ def read_npz(path):
         raise FileNotFoundError(error.errno, error.strerror, str(path)) from error
     except ValueError as error:  # NumPy advises to load it unsafely
         raise ValueError("it is not an npz file") from error
-    except (OSError, EOFError, KeyError, AttributeError, zipfile.BadZipFile, zlib.error) as error:
+    except TypeError as error:  # one array is no file of arrays
+        raise ValueError("it holds one array; save it as x with numpy.savez") from error
+    except (OSError, EOFError, KeyError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
         raise ValueError(str(error)) from error
 
 

@@ -5,7 +5,7 @@ import pytest
 import yaml
 
 from compactnet.command import export
-from compactnet.data.synthetic import generate_events
+from compactnet.data.synthetic import generate_cifar10, generate_events
 from compactnet.deploy import load
 from compactnet.experiments.config import load_experiment
 from compactnet.experiments.records import write_record
@@ -89,7 +89,8 @@ def test_a_run_that_kept_its_weights(generated_images, out, tmp_path, capsys):
     (run,) = load_experiment(write_config(tmp_path, section), ["skeletons.vgg8={width: 0.125, padding: same}"]).runs()
     model = run.build()
     record = tmp_path / "runs" / "records" / "test" / "run.json"
-    write_record(record, run_record(run, weights_sha256=weights_hash(model)))
+    dataset = run.data.load(generated_images)
+    write_record(record, run_record(run, dataset.fingerprint, weights_sha256=weights_hash(model)))
     arguments = ("export", record, out, "--data", generated_images)
     assert_refused(call(*arguments), capsys, "run.npz is missing", "--keep-weights")
     save_weights(tmp_path / "runs" / "weights" / "test" / "run.npz", model)
@@ -101,9 +102,11 @@ def test_a_run_that_kept_its_weights(generated_images, out, tmp_path, capsys):
     assert "40 verification data" in capsys.readouterr().out
     exported = load(out)
     assert exported.labels[0] == "airplane"
-    dataset = run.data.load(generated_images)
     x, _ = dataset.batch(dataset.test, np.arange(4))
     np.testing.assert_allclose(exported.predict(x), model.predict(x, verbose=0), atol=1e-5)
+    generate_cifar10(tmp_path / "other", 40, 20, seed=1)
+    other = ("export", record, out, "--data", tmp_path / "other")
+    assert_refused(call(*other), capsys, "other does not hold the data that the run was trained on")
     assert call("complexity", record) == 0
     assert f"{model.count_params():,}" in capsys.readouterr().out
 

@@ -39,7 +39,8 @@ def test_the_commands_of_the_page_run_one_after_the_other(
     (run,) = load_experiment(config).runs()
     trained = run.build()
     save_weights(tmp_path / "runs" / "weights" / "ic" / "RUN.npz", trained)
-    write_record(tmp_path / "runs/records/ic/RUN.json", run_record(run, weights_sha256=weights_hash(trained)))
+    record = run_record(run, run.data.load(generated_images).fingerprint, weights_sha256=weights_hash(trained))
+    write_record(tmp_path / "runs/records/ic/RUN.json", record)
     monkeypatch.chdir(tmp_path)
     commands = [
         line

@@ -16,9 +16,7 @@ def test_statistics_are_those_of_the_whole_array_whatever_the_chunk(shape, kept_
     samples = np.random.default_rng(shape[0]).normal(-40, 20, (2 * shape[0], *shape[1:])).astype(np.float32)
     indices = np.arange(0, len(samples), 2) if scattered else None
     chosen = samples[::2] if scattered else samples[: shape[0]]
-    mean, std = statistics(
-        Split(samples[: None if scattered else shape[0]], np.zeros(shape[0]), indices), kept_axis, chunk
-    )
+    mean, std = statistics(Split(samples, np.zeros(shape[0]), indices), kept_axis, chunk)
     axes = tuple(axis for axis in range(4) if axis == 0 or axis - 1 != kept_axis)
     expected = chosen.astype(np.float64).std(axis=axes, keepdims=True)[0]
     np.testing.assert_allclose(mean, chosen.astype(np.float64).mean(axis=axes, keepdims=True)[0], rtol=1e-6)
@@ -40,6 +38,12 @@ def test_a_split_reads_the_samples_at_its_indices():
     np.testing.assert_array_equal(split.take(2).read(slice(0, 9))[:, 0].ravel(), [10, 0])
     assert len(split.take(2)) == len(split.take(2).labels) == 2
     assert split.take(None) is split
+
+
+def test_a_split_without_indices_reads_no_other_samples():
+    split = Split(np.arange(6.0).reshape(6, 1, 1, 1), np.zeros(4))
+    np.testing.assert_array_equal(split.read(slice(2, 9)).ravel(), [2, 3])
+    np.testing.assert_array_equal(split.read(np.array([3, 0])).ravel(), [3, 0])
 
 
 def test_the_fingerprint_depends_on_the_checksums_and_not_on_their_order():

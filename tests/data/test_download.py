@@ -258,6 +258,15 @@ def test_archives_fill_one_folder_and_those_unpacked_are_skipped(server, tmp_pat
     assert Server.requests == before + 4
 
 
+def test_a_folder_that_was_filled_by_hand_is_left_as_it_is(server, tmp_path):
+    (tmp_path / "scenes").mkdir()
+    (tmp_path / "scenes" / "meta.csv").write_text("corrected")
+    before = Server.requests
+    fetch(parts_at(server, ("whole",) * 3), tmp_path, progress=False)
+    assert Server.requests == before
+    assert (files(tmp_path), (tmp_path / "scenes" / "meta.csv").read_text()) == ({"scenes/meta.csv"}, "corrected")
+
+
 def test_archives_are_fetched_again_once_their_folder_is_deleted(server, tmp_path):
     # The advice of `compactnet.data.clips.Source`.
     for wanted in (parts_at(server, ("whole",) * 3), archive_at(server, "whole")):

@@ -9,6 +9,7 @@ import struct
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import librosa
 import numpy as np
@@ -16,7 +17,7 @@ import pandas as pd
 import pytest
 import soundfile
 
-from compactnet.data import LogMelConfig, feature_worker, log_mel
+from compactnet.data import LogMelConfig, feature_store, feature_worker, log_mel
 from compactnet.data.feature_store import COLUMNS, FeatureStore
 from compactnet.errors import InputError, ResourceError
 from compactnet.files import file_lock
@@ -257,10 +258,48 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path, audio):
     assert "\n" not in str(refusal.value)
 
 
-@pytest.mark.parametrize("options", [{"storage": "int8"}, {"config": LogMelConfig()}])
-def test_options_out_of_range_are_refused(tmp_path, audio, options):
-    with pytest.raises(InputError, match=r"`storage`|`seconds`"):
+@pytest.mark.parametrize(
+    ("options", "reason"), [({"storage": "int8"}, "`storage`"), ({"config": LogMelConfig(seconds=None)}, "`seconds`")]
+)
+def test_options_out_of_range_are_refused(tmp_path, audio, options, reason):
+    with pytest.raises(InputError, match=reason):
         small_store(tmp_path, audio, **options)
+
+
+def test_rows_and_processes_out_of_range_are_refused(filled):
+    with pytest.raises(InputError, match="`processes` must be an integer of at least 1"):
+        filled.fill([0], processes=-1)
+    for rows in ([30], [-1], [0.5], np.arange(30) < 3, [[0]]):
+        with pytest.raises(InputError, match="`rows` must be a list of integers from 0 to 29"):
+            filled.fill(rows)
+    assert filled.fill([]) == {}
+
+
+def test_rows_that_are_not_filled_have_no_statistics(tmp_path, audio):
+    store = small_store(tmp_path, audio)
+    store.fill([0, 1], processes=1)
+    for figures in (store.statistics, store.checksums):
+        with pytest.raises(InputError, match=r"These rows hold no features: \[2, 5\]\. Fill them first"):
+            figures(np.array([1, 2, 5]))
+
+
+def test_statistics_need_no_store_that_can_be_written(copied, filled, monkeypatch):
+    def refuse(path, text):
+        raise InputError(f"Cannot write {path}")
+
+    monkeypatch.setattr(feature_store, "write_text", refuse)
+    np.testing.assert_array_equal(copied.statistics(np.arange(3)), filled.statistics(np.arange(3)))
+
+
+def test_clips_from_before_1970_are_kept(tmp_path):
+    soundfile.write(tmp_path / "old.wav", np.sin(np.arange(8_000)), 8_000)
+    os.utime(tmp_path / "old.wav", (-3_600, -3_600))
+    store = FeatureStore(tmp_path / "features", "clips", tmp_path, [Path("old.wav")], SMALL)
+    assert store.fill([0], processes=1) == {}
+    assert len(store.checksums([0])) == 1
+    index = store.folder / feature_store.INDEX
+    index.write_bytes(index.read_bytes() + b"\xff\n")
+    assert len(store.checksums([0])) == 1
 
 
 def test_a_worker_that_dies_is_reported_and_finished_rows_are_kept(tmp_path, audio, copied, monkeypatch):

@@ -1,5 +1,8 @@
 """Generated clips: the official layouts, learnable, and the same every time."""
 
+import errno
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,7 +13,7 @@ from compactnet.data.dcase2019 import FOLDER as SCENES_FOLDER
 from compactnet.data.dcase2019 import LABELS
 from compactnet.data.synthetic import SOUND_FILES, generate_cifar10, generate_events, generate_scenes
 from compactnet.data.urbansound8k import CLASS_NAMES
-from compactnet.errors import InputError
+from compactnet.errors import InputError, ResourceError
 
 
 def contents(folder):
@@ -102,9 +105,28 @@ def test_classes_can_be_told_by_their_spectra(tmp_path):
         (generate_scenes, {"test_clips": True}, "`test_clips`.*True"),
         (generate_events, {"clips": 1.5}, "`clips`.*1.5"),
         (generate_events, {"seconds": 0}, "`seconds`.*0"),
+        (generate_events, {"seconds": "1"}, "`seconds`.*'1'"),
+        (generate_scenes, {"seed": -1}, "`seed`.*-1"),
+        (generate_cifar10, {"train_samples": 1_000.0}, "`train_samples`.*1000.0"),
+        (generate_cifar10, {"train_samples": 7}, "`train_samples` must be a multiple of 5"),
     ],
 )
-def test_counts_out_of_range_are_refused(tmp_path, generate, arguments, reason):
+def test_arguments_out_of_range_are_refused(tmp_path, generate, arguments, reason):
     with pytest.raises(InputError, match=reason):
         generate(tmp_path, **arguments)
     assert not list(tmp_path.iterdir())
+
+
+def test_integers_of_numpy_are_integers(tmp_path):
+    folder = generate_events(tmp_path, clips=np.int64(1), seconds=np.float32(0.5), seed=np.int64(0))
+    assert generate_events(tmp_path, clips=1, seconds=0.5) == folder
+
+
+def test_a_full_disk_leaves_no_clips(tmp_path, monkeypatch):
+    def refuse(path, content):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", refuse)
+    with pytest.raises(ResourceError, match="No space left on device"):
+        generate_scenes(tmp_path, 1, 1, seconds=0.1)
+    assert list(tmp_path.iterdir()) == []

@@ -93,7 +93,9 @@ def test_before_normalization_sum_and_average_train_alike_but_for_epsilon():
         ),
         (untied_kernel, ("kernel", 2), "`kernel` must be an array of numbers"),
         (untied_kernel, (np.ones((3, 2)), 2), "`compact_factor` must divide the 3 rows"),
-        (untied_kernel, (np.array([[1.0], [2.0]]), 2), "The rows of a group differ by up to"),
+        (untied_kernel, (np.array([[1.0], [2.0]]), 2), r"The rows of a group differ by up to 1\.0e\+00"),
+        (untied_kernel, (np.ones((2, 2)), 2, "sum", "strided", float("nan")), "`tolerance` must be a number"),
+        (untied_kernel, (np.ones((2, 2)), 2, "sum", "strided", None), "`tolerance` must be a number"),
     ],
 )
 def test_bad_input(function, arguments, message):

@@ -193,7 +193,8 @@ def test_bad_input(tmp_path, samples):
     refused("a class number for each sample", verification_data=(samples, [1]))
     refused("`max_drop` is a share", max_drop=0.1)
     refused("`max_drop` is a share", max_drop="0.1", verification_data=(samples, [0] * len(samples)))
-    refused("`labels` must be 5 different names", labels=["a"])
+    for labels in (["a"], "abcde", 5, set("abcde"), [["a"], *"bcde"], ["a", *"abcd"]):
+        refused("`labels` must be 5 different names", labels=labels)
     refused("`preprocessing` must be an AudioPreprocessing", preprocessing={})
     refused("float32", verification_data=np.full(samples.shape, 1e300))
     refused("Received: list. Take np.asarray", verification_data=samples.tolist())
@@ -210,6 +211,11 @@ def test_one_output_unit_is_not_compared_by_class(tmp_path, samples):
     model = keras.Model(inputs, keras.layers.Dense(1, "sigmoid")(keras.layers.Flatten()(inputs)))
     with pytest.raises(InputError, match="at least two classes"):
         export(model, tmp_path / "m.tflite", precision="int8", calibration_data=samples)
+    with pytest.raises(InputError, match=r"at least two classes. Received: \(None, 1\)"):
+        export(model, tmp_path / "m.tflite", verification_data=(samples, np.ones(len(samples), int)))
+    squeezed = keras.Model(inputs, model.output[:, 0])
+    with pytest.raises(InputError, match=r"at least two classes. Received: \(None,\)"):
+        export(squeezed, tmp_path / "m.tflite", verification_data=(samples, np.ones(len(samples), int)))
     export(model, tmp_path / "m.tflite")
 
 

@@ -284,7 +284,7 @@ def test_bad_input():
         fold(Subclassed())
     with pytest.raises(InputError, match="`interchannel` must be one of 'auto', 'reduce'"):
         fold(small(), interchannel="fast")
-    with pytest.raises(InputError, match=r"`tolerance` must be a number of at least 0\. Received: None"):
+    with pytest.raises(InputError, match=r"`tolerance` must be a number of at least 0\. Received: tolerance=None"):
         fold(small(), tolerance=None)
 
 

@@ -276,3 +276,29 @@ def test_a_saved_model_of_several_inputs_or_outputs_is_refused(tmp_path, inputs,
     keras.Model(tensors, [keras.layers.Dense(2)(joined) for _ in range(outputs)]).export(tmp_path / "m", verbose=False)
     with pytest.raises(InputError, match=f"has {inputs} inputs and {outputs} outputs"):
         load(tmp_path / "m")
+
+
+def test_files_of_other_programs_predict_or_say_why_not(tmp_path):
+    onnx = pytest.importorskip("onnx")
+    openvino = pytest.importorskip("openvino")
+    for name, kind in (("open.onnx", onnx.TensorProto.FLOAT), ("integers.onnx", onnx.TensorProto.INT64)):
+        ends = [onnx.helper.make_tensor_value_info(end, kind, ["batch", "length", 3]) for end in ("x", "y")]
+        graph = onnx.helper.make_graph([onnx.helper.make_node("Neg", ["x"], ["y"])], "test", ends[:1], ends[1:])
+        opset = [onnx.helper.make_opsetid("", 18)]
+        onnx.save(onnx.helper.make_model(graph, opset_imports=opset, ir_version=10), tmp_path / name)
+    openvino.save_model(openvino.convert_model(tmp_path / "open.onnx"), tmp_path / "open.xml")
+    samples = np.ones((2, 4, 3), np.float32)
+    for name in ("open.onnx", "open.xml"):
+        deployed = load(tmp_path / name)
+        np.testing.assert_array_equal(deployed.predict(samples), -samples)
+        with pytest.raises(InputError, match=r"of shape \(n, any, 3\)\. Received: float32 of shape \(2, 4, 2\)"):
+            deployed.predict(samples[..., :2])
+    with pytest.raises(InputError, match=r"integers\.onnx does not run on a float32 sample"):
+        load(tmp_path / "integers.onnx").predict(samples)
+
+
+def test_a_file_without_its_end_is_damaged(exported_images, tmp_path):
+    folder, _ = exported_images
+    (tmp_path / "cut.tflite").write_bytes((folder / "small.tflite").read_bytes()[:-100])
+    with pytest.raises(InputError, match=r"cut\.tflite is damaged: its end is missing"):
+        load(tmp_path / "cut.tflite")

@@ -48,6 +48,8 @@ def test_bad_input():
         time_deployed(SPECS, work(runtime="openvino", precision="int8_dynamic"))
     with pytest.raises(InputError, match=r"one sample at a time on one thread.*Received: batch_size=8, threads=2"):
         time_deployed(SPECS, work(batch_size=8, threads=2))
+    with pytest.raises(InputError, match=r"Received: deployed=False"):
+        time_deployed(SPECS, work(deployed=False))
     with pytest.raises(ValueError, match="need deployed=true"):
         Workload(runtime="openvino")
     with pytest.raises(ValueError, match="need deployed=true"):

@@ -51,15 +51,11 @@ def _call(path, threads):
     """Return a function without arguments that runs an exported file on a random sample."""
     import numpy as np
 
-    from compactnet.deploy.running import open_file
+    from compactnet.deploy.running import open_file, run_sample
 
     running = open_file(path, threads)
     if not all(isinstance(extent, int) and extent > 0 for extent in running.input_shape):
         raise InputError(f"{path} leaves the shape of its input open: {running.input_shape}. Export it with a shape.")
     sample = np.random.default_rng(0).normal(size=running.input_shape).astype(np.float32)
-    try:
-        running.run(sample)
-    except Exception as error:  # each runtime has its own errors
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise InputError(f"{path} does not run on a float32 sample: {reason[:200]}") from error
+    run_sample(path, running, sample)
     return lambda: running.run(sample)

@@ -87,12 +87,20 @@ def run(options):
     import_keras()
     from compactnet.deploy import export
     from compactnet.experiments.records import read_record
+    from compactnet.experiments.trained import load_data
 
     model = read_model(options.model)
     if is_record or options.config:
+        if is_record:
+            record = read_record(options.model)
+            fold, dataset = record.run.data, load_data(record, options.data)
+        else:
+            fold = _fold_of_config(options)
+            dataset = fold.load(options.data)
         # What was given on the command line comes last, and wins.
-        fold = read_record(options.model).run.data if is_record else _fold_of_config(options)
-        given = _of_data_set(fold, options) | {name: value for name, value in given.items() if value is not None}
+        given = _of_data_set(fold, dataset, options) | {
+            name: value for name, value in given.items() if value is not None
+        }
     with suppress_stderr():  # runtimes announce themselves there
         report = export(
             model,
@@ -143,13 +151,12 @@ def _fold_of_config(options):
     return folds[0]
 
 
-def _of_data_set(fold, options):
-    """Return the arguments of `export` that a fold of a data set gives."""
+def _of_data_set(fold, dataset, options):
+    """Return the arguments of `export` that a fold and its loaded data set give."""
     from compactnet.data import AudioSection
     from compactnet.deploy import AudioPreprocessing, ImagePreprocessing, calibration_samples
     from compactnet.deploy.exporting import spaced
 
-    dataset = fold.load(options.data)
     if isinstance(fold, AudioSection):
         preprocessing = AudioPreprocessing.of(fold.features, dataset)
     else:

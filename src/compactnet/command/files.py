@@ -25,6 +25,7 @@ def read_model(path):
 
     import compactnet.deploy.forms
     import compactnet.layers  # noqa: F401  Keras finds a layer once its class exists
+    from compactnet.deploy.running import reason_of
     from compactnet.experiments.trained import load_trained
 
     path = Path(path)
@@ -41,8 +42,7 @@ def read_model(path):
         with suppress_stderr():
             return keras.saving.load_model(path, compile=False)
     except Exception as error:  # a damaged file, or a layer that is unknown here, can raise anything
-        reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
-        raise InputError(f"{path} cannot be read as a Keras model: {reason[:300]}") from error
+        raise InputError(f"{path} cannot be read as a Keras model: {reason_of(error)[:300]}") from error
 
 
 def check_suffix(path):

@@ -27,14 +27,10 @@ def check_calibration_data(model, data):
             "Compress it without `calibration_data`."
         )
     x = _array("calibration_data", x)
-    wanted = tuple(model.inputs[0].shape)
-    fits = len(x.shape) == len(wanted) and all(
-        need is None or need == got for got, need in zip(x.shape[1:], wanted[1:], strict=True)
-    )
-    if not fits or not len(x):
+    if not _fits(model, x) or not len(x):
         raise InputError(
-            f"`calibration_data` must be an array of shape {wanted}, or a pair of it and integer labels. "
-            f"Received: an array of shape {x.shape}."
+            f"`calibration_data` must be an array of shape {tuple(model.inputs[0].shape)}, or a pair of it and integer "
+            f"labels. Received: an array of shape {x.shape}."
         )
     if not np.isfinite(x).all():
         raise InputError("`calibration_data` holds values that are not finite. Remove those samples.")
@@ -77,14 +73,26 @@ def accuracy(model, x, y):
         model: A functional `keras.Model` with outputs of shape `(batch, classes)`.
         x: Array of inputs.
         y: Integer labels.
+
+    Raises:
+        InputError: the model has several inputs or no classes, or the samples do not fit it.
     """
     x = _array("x", x)
+    if not isinstance(model.input, keras.KerasTensor) or not _fits(model, x):
+        shapes = ", ".join(str(tuple(tensor.shape)) for tensor in model.inputs)
+        raise InputError(f"`x` must be the one input of the model, {shapes}. Received: an array of shape {x.shape}.")
     labels = check_labels(model, x, y)
     guesses = [
         keras.ops.convert_to_numpy(model(x[start : start + BATCH], training=False)).argmax(-1)
         for start in range(0, len(x), BATCH)
     ]
     return float(np.mean(np.concatenate(guesses) == labels))
+
+
+def _fits(model, x):
+    """Say whether an array has the shape that the one input of a model takes."""
+    wanted = tuple(model.inputs[0].shape)
+    return x.ndim == len(wanted) and all(need in (None, got) for got, need in zip(x.shape[1:], wanted[1:], strict=True))
 
 
 def _array(argument, value):

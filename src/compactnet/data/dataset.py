@@ -30,7 +30,9 @@ class Split:
 
     def read(self, positions):
         """Return the samples at `positions` in the split, an integer array or a slice."""
-        return self.samples[positions if self.indices is None else self.indices[positions]]
+        if self.indices is None:
+            return self.samples[: len(self)][positions]
+        return self.samples[self.indices[positions]]
 
     def take(self, count):
         """Return the split cut to its first `count` samples, or itself where `count` is None."""

@@ -101,8 +101,8 @@ def fetch(download, folder, progress=True):
 
 def _missing(download, target):
     """Return the archives that are not unpacked in `target`."""
-    # A folder that one archive fills was put there by hand, or moved into place in one step.
-    if len(download.archives) == 1 and target.is_dir():
+    # A folder without stamps was put there by hand: the first archive is moved into place with its stamp, in one step.
+    if target.is_dir() and (len(download.archives) == 1 or not (target / STAMPS).is_dir()):
         return []
     return [archive for archive in download.archives if not (target / STAMPS / archive.name).exists()]
 

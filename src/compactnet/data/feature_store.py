@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 import queue
+import re
 import subprocess
 import sys
 import threading
@@ -23,16 +24,19 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from compactnet.checks import check_choice
+from compactnet.checks import check_choice, check_integer
 from compactnet.data.dataset import Split, statistics
 from compactnet.data.log_mel import LogMelConfig
-from compactnet.errors import ResourceError
+from compactnet.errors import InputError, ResourceError
 from compactnet.files import atomic_write, file_lock, write_text
 from compactnet.processes import available_cores
+from compactnet.validation import shown
 
 ARRAY, INDEX, JOURNAL, LOCK, DESCRIPTION = "features.npy", "index.csv", "journal.csv", "lock", "description.json"
 COLUMNS = ("row", "bytes", "modified_ns", "file_crc32", "features_crc32")
 """Columns of the journal: the row, the file it was computed from, and a checksum of its features."""
+
+INTEGER = re.compile("-?[0-9]+")
 
 FORMAT = 1
 """Increased when the same config would give other features than before, so that old stores are not used."""
@@ -71,7 +75,7 @@ class FeatureStore:
 
     def __init__(self, folder, title, audio_folder, clips, config: LogMelConfig, storage="float32"):
         check_choice("storage", storage, ("float32", "float16"))
-        self._audio_folder, self._clips, self._config = Path(audio_folder), list(clips), config
+        self._audio_folder, self._clips, self._config = Path(audio_folder), [str(clip) for clip in clips], config
         self._shape, self._type = (len(self._clips), config.bands, config.frames), np.dtype(storage)
         description = {
             "format": FORMAT,
@@ -97,7 +101,7 @@ class FeatureStore:
         until the first is done.
 
         Args:
-            rows: Integer array, indices of the rows to fill.
+            rows: Integer array of shape (n,), indices of the rows to fill.
             processes: Number of processes; None for one for each core that this process may use.
             stream: Stream for the progress bar; standard error if left out.
 
@@ -105,9 +109,12 @@ class FeatureStore:
             {row: reason} of the rows whose clips are missing or damaged.
 
         Raises:
+            InputError: an argument out of range.
             ResourceError: the store cannot be written, or a process died.
         """
-        rows = np.asarray(rows, dtype=np.int64)
+        if processes is not None:
+            check_integer("processes", processes)
+        rows = self._checked(rows)
         if self._is_complete() and not len(self._missing(rows, self._read(INDEX))):
             return {}
         with self._locked(stream or sys.stderr):
@@ -124,8 +131,12 @@ class FeatureStore:
         return problems
 
     def checksums(self, rows):
-        """Return the CRC-32 of the files that filled rows were made of, in the order of `rows`."""
-        return self._read(INDEX).loc[rows, "file_crc32"].to_numpy()
+        """Return the CRC-32 of the files that filled rows were made of, in the order of `rows`.
+
+        Raises:
+            InputError: some of them are not filled.
+        """
+        return self._filled(rows, "file_crc32")
 
     def statistics(self, rows, per_band=True):
         """Return mean and standard deviation of filled rows, as `compactnet.data.dataset.statistics` does.
@@ -135,8 +146,11 @@ class FeatureStore:
         Args:
             rows: Integer array, the rows of the training split.
             per_band: Whether each mel band has its own statistics.
+
+        Raises:
+            InputError: some of them are not filled.
         """
-        content = self._read(INDEX).loc[rows, "features_crc32"].to_numpy()
+        content = self._filled(rows, "features_crc32")
         key = hashlib.sha256(np.stack([rows, content]).astype(np.int64).tobytes()).hexdigest()[:12]
         path = self.folder / f"statistics-{'band' if per_band else 'global'}-{key}.json"
         shape = (self._shape[1] if per_band else 1, 1, 1)
@@ -146,8 +160,26 @@ class FeatureStore:
         split = Split(self.features[..., None], np.zeros(len(rows)), np.asarray(rows))
         figures = statistics(split, kept_axis=0 if per_band else None)
         mean, std = (figure.ravel().tolist() for figure in figures)
-        write_text(path, json.dumps({"clips": len(rows), "mean": mean, "std": std}) + "\n")
+        with contextlib.suppress(InputError, ResourceError):  # the store of someone else, or a full disk
+            write_text(path, json.dumps({"clips": len(rows), "mean": mean, "std": std}) + "\n")
         return figures
+
+    def _checked(self, rows):
+        """Return indices of rows as an integer array, which they must be."""
+        rows = np.asarray(rows)
+        fits = rows.ndim == 1 and (np.issubdtype(rows.dtype, np.integer) or not len(rows))
+        if not fits or (len(rows) and not 0 <= rows.min() <= rows.max() < len(self._clips)):
+            raise InputError(
+                f"`rows` must be a list of integers from 0 to {len(self._clips) - 1}. Received: {shown(rows.tolist())}"
+            )
+        return rows.astype(np.int64)
+
+    def _filled(self, rows, column):
+        """Return a column of the index for filled rows."""
+        rows, index = self._checked(rows), self._read(INDEX)
+        if missing := np.setdiff1d(rows, index.index).tolist():
+            raise InputError(f"These rows hold no features: {shown(missing)}. Fill them first.")
+        return index.loc[rows, column].to_numpy()
 
     def _is_complete(self):
         """Say whether the array exists in its full size."""
@@ -184,14 +216,15 @@ class FeatureStore:
     def _read(self, name):
         """Return the index or the journal as a data frame by row; empty if the file is missing."""
         try:
-            text = (self.folder / name).read_text(encoding="utf-8")
+            text = (self.folder / name).read_text(encoding="utf-8", errors="replace")
         except FileNotFoundError:
             text = ""
         # The index names the clip as well. The heading is no numbers, and a line that a full disk cut short is shorter.
         fields = len(COLUMNS) + (name == INDEX)
         lines = [line.split(",", len(COLUMNS)) for line in text.split("\n")[:-1]]
         figures = [line[: len(COLUMNS)] for line in lines if len(line) == fields]
-        values = [[int(figure) for figure in line] for line in figures if all(figure.isdigit() for figure in line)]
+        # Files from before 1970 have a negative time.
+        values = [[int(figure) for figure in line] for line in figures if all(map(INTEGER.fullmatch, line))]
         frame = pd.DataFrame(np.array(values, dtype=np.int64).reshape(-1, len(COLUMNS)), columns=list(COLUMNS))
         return frame.drop_duplicates("row", keep="last").set_index("row")
 

@@ -1,7 +1,9 @@
 """Synthetic data in the official layouts, so that every experiment runs without a download. None of it is real."""
 
 import hashlib
+import io
 import json
+import numbers
 import pickle
 import tempfile
 from pathlib import Path
@@ -34,12 +36,10 @@ def generate_cifar10(folder, train_samples=2_000, test_samples=500, seed=0):
     Raises:
         InputError: counts out of range, or the folder holds other images.
     """
-    if train_samples < 5 or train_samples % 5 or test_samples < 1:
-        raise InputError(
-            "train_samples must be a multiple of 5 of at least 5 and test_samples at least 1. "
-            f"Received: train_samples={train_samples}, test_samples={test_samples}"
-        )
-    wanted = {"generated": True, "train_samples": train_samples, "test_samples": test_samples, "seed": seed}
+    counts = _checked_counts(seed, train_samples=train_samples, test_samples=test_samples)
+    if counts["train_samples"] % 5:
+        raise InputError(f"`train_samples` must be a multiple of 5. Received: train_samples={train_samples}")
+    wanted = {"generated": True, **counts}
     return _generated(Path(folder) / cifar10.FOLDER, wanted, _write_batches)
 
 
@@ -59,8 +59,8 @@ def generate_scenes(folder, train_clips=4, test_clips=2, seconds=10.0, seed=0):
     Raises:
         InputError: an argument out of range, or the folder holds other data.
     """
-    _check_clips(train_clips=train_clips, test_clips=test_clips, seconds=seconds)
-    wanted = {"generated": True, "train_clips": train_clips, "test_clips": test_clips, "seconds": seconds, "seed": seed}
+    counts = _checked_counts(seed, train_clips=train_clips, test_clips=test_clips)
+    wanted = {"generated": True, **counts, "seconds": _checked_seconds(seconds)}
     return _generated(Path(folder) / dcase2019.FOLDER, wanted, _write_scenes)
 
 
@@ -81,16 +81,21 @@ def generate_events(folder, clips=1, seconds=4.0, seed=0):
     Raises:
         InputError: an argument out of range, or the folder holds other data.
     """
-    _check_clips(clips=clips, seconds=seconds)
-    wanted = {"generated": True, "clips": clips, "seconds": seconds, "seed": seed}
+    counts = _checked_counts(seed, clips=clips)
+    wanted = {"generated": True, **counts, "seconds": _checked_seconds(seconds)}
     return _generated(Path(folder) / urbansound8k.FOLDER, wanted, _write_events)
 
 
-def _check_clips(seconds, **counts):
-    for name, count in counts.items():
-        check_integer(name, count)
-    if not 0.1 <= seconds <= 60:
+def _checked_counts(seed, **counts):
+    """Return counts and the seed as integers, by name."""
+    checked = {name: check_integer(name, count) for name, count in counts.items()}
+    return {**checked, "seed": check_integer("seed", seed, minimum=0)}
+
+
+def _checked_seconds(seconds):
+    if isinstance(seconds, bool) or not isinstance(seconds, numbers.Real) or not 0.1 <= seconds <= 60:
         raise InputError(f"`seconds` must be from 0.1 to 60. Received: seconds={seconds!r}")
+    return float(seconds)
 
 
 def _generated(target, wanted, write):
@@ -171,7 +176,7 @@ def _write_scenes(target, wanted):
             location = f"generated-{step * number + clip}"
             name = f"audio/{label}-{location}-{clip}-a.wav"
             samples = _swelling_noise(number, round(wanted["seconds"] * 48_000), generator)
-            soundfile.write(target / name, samples, 48_000, subtype="PCM_24")
+            _write_sound(target / name, samples, 48_000, "PCM_24", "WAV")
             rows[split].append({"filename": name, "scene_label": label, "identifier": location, "source_label": "a"})
     for split, listed in rows.items():
         _write_rows(target / "evaluation_setup" / f"fold1_{split}.csv", listed, "\t", ["filename", "scene_label"])
@@ -222,7 +227,7 @@ def _write_events(target, wanted):
                     # libsndfile writes the current time into such files, so that no two would be equal.
                     wavfile.write(path, rate, samples.astype(np.float32))
                 else:
-                    soundfile.write(path, samples, rate, subtype=encoding, format=container)
+                    _write_sound(path, samples, rate, encoding, container)
                 rows.append(
                     {
                         "slice_file_name": name,
@@ -250,6 +255,13 @@ def _fading_tone(number, seconds, rate, generator):
     )
     tone = tone * np.exp(-time * generator.uniform(0.2, 1.0)) + generator.normal(0.0, 0.02, len(time))
     return 0.5 * tone / np.abs(tone).max()
+
+
+def _write_sound(path, samples, rate, encoding, container):
+    # Made in memory first: libsndfile has errors of its own for a full disk.
+    content = io.BytesIO()
+    soundfile.write(content, samples, rate, subtype=encoding, format=container)
+    path.write_bytes(content.getbuffer())
 
 
 def _write_rows(path, rows, separator, columns=None):

@@ -13,7 +13,7 @@ factor C up to its epsilon, which is why networks with sum and average train ali
 
 import numpy as np
 
-from compactnet.checks import check_choice, check_integer
+from compactnet.checks import check_choice, check_integer, check_tolerance
 from compactnet.errors import InputError
 from compactnet.layers.arguments import GROUPINGS
 
@@ -70,6 +70,7 @@ def untied_kernel(kernel, compact_factor, operation="sum", grouping="strided", t
         InputError: an argument is invalid, or rows of a group differ.
     """
     factor = _check(compact_factor, operation, grouping)
+    tolerance = check_tolerance(tolerance)
     kernel = _array(kernel)
     channels = kernel.shape[-2]
     if channels % factor:
@@ -79,7 +80,7 @@ def untied_kernel(kernel, compact_factor, operation="sum", grouping="strided", t
     else:
         groups = np.moveaxis(kernel.reshape(*kernel.shape[:-2], factor, channels // factor, -1), -3, -2)
     common = groups.mean(axis=-2)
-    difference = float(np.abs(groups - common[..., np.newaxis, :]).max(initial=0.0))
+    difference = float(np.ptp(groups, axis=-2).max(initial=0.0))
     if not difference <= tolerance * np.abs(kernel).max(initial=0.0):
         raise InputError(
             f"The rows of a group differ by up to {difference:.1e}: no {operation} of {factor} channels with a smaller "

@@ -71,16 +71,17 @@ def convert(model, form, format, precision, calibration, input_shape, folder):
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     signature = [keras.InputSpec(shape=(1, *input_shape), dtype="float32", name="input")]
-    try:
-        with _quiet():
+    # Foreseen errors are made inside, so that what the converter printed stays suppressed.
+    with _quiet():
+        try:
             return _WRITE[format](model, form, precision, calibration, signature, folder)
-    except InputError:
-        raise
-    except Exception as error:  # each converter has its own errors
-        if isinstance(error, OSError) and error.errno in DISK_ERRORS:
-            raise storage_error(folder, error, "Free some space, or set TMPDIR to another folder.") from error
-        reason = reason_of(error)[:300]
-        raise InputError(f"{model.name!r} cannot be converted to {format} in {precision}: {reason}") from error
+        except InputError:
+            raise
+        except Exception as error:  # each converter has its own errors
+            if isinstance(error, OSError) and error.errno in DISK_ERRORS:
+                raise storage_error(folder, error, "Free some space, or set TMPDIR to another folder.") from error
+            reason = reason_of(error)[:300]
+            raise InputError(f"{model.name!r} cannot be converted to {format} in {precision}: {reason}") from error
 
 
 def attach_metadata(path, format, metadata):

@@ -226,17 +226,11 @@ def export(
     forms = [form_taken(model, interchannel)] if interchannel != "auto" else found or ["slices"]
     calibration = _calibration(calibration_data, precision, shape)
     x, y, verified_on = _verification(model, verification_data, calibration, shape, precision)
-    output = tuple(model.outputs[0].shape)
-    if (precision != "float32" or y is not None) and (len(output) != 2 or output[-1] < 2):
-        raise InputError(
-            "Classes are compared for quantized files and where labels are given, so the output must have the shape "
-            f"(batch, classes) with at least two classes. Received: {output}"
-        )
     if max_drop is not None and (y is None or not isinstance(max_drop, int | float) or not 0 <= max_drop <= 1):
         raise InputError("`max_drop` is a share from 0 to 1 and needs `verification_data` with labels, a pair (x, y).")
     metadata = _metadata(model, shape, precision, labels, preprocessing)
     metadata["probabilities"] = _gives_probabilities(model, _outputs(model, x[:8]))
-    if labels is not None and output[-1] < 2 and not metadata["probabilities"]:
+    if labels is not None and len(labels) < 2 and not metadata["probabilities"]:
         raise InputError(f"`labels` of one output need a network that ends in a sigmoid. Received: labels={labels!r}")
     with tempfile.TemporaryDirectory() as folder:
         files, refused = converted_files(model, forms, format, precision, calibration, (x, y), folder, max_drop)
@@ -396,6 +390,8 @@ def _calibration(data, precision, shape):
 
 def _verification(model, data, calibration, shape, precision):
     """Return the samples to verify on, their class numbers or None, and what they are called."""
+    if precision != "float32":
+        _check_classes(model)
     if data is None and precision != "float32" and calibration is None:
         raise InputError(
             f"precision={precision!r} needs `verification_data`: preprocessed samples x, or a pair (x, y). Classes of "
@@ -406,6 +402,8 @@ def _verification(model, data, calibration, shape, precision):
         return (random, None, "random samples") if calibration is None else (calibration, None, "calibration data")
     x, y = data if isinstance(data, tuple | list) and len(data) == 2 else (data, None)
     x = check_input(x, shape)
+    if y is not None:
+        _check_classes(model)
     if y is not None and np.shape(y) != (len(x),):
         raise InputError(
             f"`verification_data` must be samples x, or a pair (x, y) with a class number for each sample. Received: "
@@ -421,6 +419,15 @@ def _verification(model, data, calibration, shape, precision):
     return x, y, "verification data"
 
 
+def _check_classes(model):
+    output = tuple(model.outputs[0].shape)
+    if len(output) != 2 or output[-1] is None or output[-1] < 2:
+        raise InputError(
+            "Classes are compared for quantized files and where labels are given, so the output must have the shape "
+            f"(batch, classes) with at least two classes. Received: {output}"
+        )
+
+
 def _metadata(model, shape, precision, labels, preprocessing):
     """Return what travels with the file."""
     *outer, classes = model.outputs[0].shape
@@ -429,7 +436,7 @@ def _metadata(model, shape, precision, labels, preprocessing):
             f"`labels` need an output of shape (batch, classes). Received: {tuple(model.outputs[0].shape)}. Export "
             "without labels."
         )
-    if labels is not None and (isinstance(labels, str) or len(labels) != classes or len(set(labels)) != classes):
+    if labels is not None and not _are_names(labels, classes):
         raise InputError(f"`labels` must be {classes} different names, one for each class. Received: {labels!r}")
     if preprocessing is not None and not isinstance(preprocessing, AudioPreprocessing | ImagePreprocessing):
         raise InputError(
@@ -452,6 +459,13 @@ def _metadata(model, shape, precision, labels, preprocessing):
         "labels": None if labels is None else [str(label) for label in labels],
         "preprocessing": None if preprocessing is None else preprocessing.to_json(),
     }
+
+
+def _are_names(labels, count):
+    """Say whether labels are a sequence of so many different names."""
+    if not isinstance(labels, list | tuple | np.ndarray) or any(np.ndim(label) for label in labels):
+        return False
+    return len(labels) == len({str(label) for label in labels}) == count
 
 
 def _check_spectrogram(preprocessing, shape):

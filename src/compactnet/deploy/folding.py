@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 
-from compactnet.checks import check_choice
+from compactnet.checks import check_choice, check_tolerance
 from compactnet.deploy.algebra import tied_kernel
 from compactnet.deploy.forms import FORMS, PooledInterchannelPooling, SlicedInterchannelPooling
 from compactnet.errors import InputError
@@ -73,8 +73,7 @@ def fold(model, *, interchannel="auto", tolerance=1e-5):
         InputError: `model` is not functional, an argument is invalid, or the outputs differ by more than `tolerance`.
     """
     check_choice("interchannel", interchannel, ("auto", *FORMS))
-    if not isinstance(tolerance, int | float) or not tolerance >= 0:
-        raise InputError(f"`tolerance` must be a number of at least 0. Received: {tolerance!r}")
+    check_tolerance(tolerance)
     model = in_float32(model)
     forms = [interchannel] if interchannel != "auto" else candidate_forms(model) or ["slices"]
     if interchannel == "auto" and (len(model.inputs) > 1 or len(model.outputs) > 1):

@@ -7,7 +7,7 @@ import scipy.special
 
 from compactnet.checks import check_integer
 from compactnet.deploy.preprocessing import from_json
-from compactnet.deploy.running import check_input, open_file
+from compactnet.deploy.running import check_input, open_file, run_sample
 from compactnet.errors import InputError
 
 
@@ -45,7 +45,7 @@ class DeployedModel:
         self.path = Path(path)
         self.metadata = running.metadata
         self.input_shape = running.input_shape[1:]
-        self._run = running.run
+        self._running = running
         metadata = running.metadata or {}
         self.labels = metadata.get("labels")
         self.preprocessing = from_json(metadata.get("preprocessing"))
@@ -60,10 +60,11 @@ class DeployedModel:
             Array of shape (n, classes).
 
         Raises:
-            InputError: `x` has another shape.
+            InputError: `x` has another shape, or the file takes no float32 samples.
         """
         samples = check_input(x, self.input_shape)
-        return np.concatenate([self._run(sample[np.newaxis]).copy() for sample in samples])
+        outputs = (run_sample(self.path, self._running, sample[np.newaxis]) for sample in samples)
+        return np.concatenate([output.copy() for output in outputs])
 
     def classify(self, path, top=3):
         """Return the most probable classes of a sound or image file.

@@ -43,7 +43,7 @@ class Running:
 
     Attributes:
         run: Function of a float32 array of `input_shape` that returns the output array.
-        input_shape: Shape of the input, the batch axis of 1 included.
+        input_shape: Shape of the input, the batch axis included; what is no integer is left open.
         metadata: Dictionary, or None where the file has none of ours.
         handle: The runtime's own object.
     """
@@ -101,6 +101,23 @@ def open_file(filepath, threads=1):
         raise InputError(f"{path} cannot be read by {PACKAGES[format]} and may be damaged: {reason}") from error
 
 
+def run_sample(path, running, sample):
+    """Return the output of a file for a float32 sample.
+
+    Args:
+        path: The file, for the message.
+        running: It in its runtime, a `Running`.
+        sample: Array of the input's shape.
+
+    Raises:
+        InputError: the runtime refuses the sample, as that of a file whose input is not float32 does.
+    """
+    try:
+        return running.run(sample)
+    except Exception as error:  # each runtime has its own errors
+        raise InputError(f"{path} does not run on a float32 sample: {reason_of(error)[:200]}") from error
+
+
 def reason_of(error):
     """Return the first line of a runtime's or converter's error that says something, or the error's name."""
     # OpenVINO says first where in its own source it failed.
@@ -128,8 +145,9 @@ def _open_litert(path, threads):
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as file:
             metadata = json.loads(file.read(METADATA_FILE))
-    except (zipfile.BadZipFile, KeyError):
-        pass
+    except (zipfile.BadZipFile, KeyError) as error:
+        if METADATA_FILE.encode() in content:
+            raise InputError(f"{path} is damaged: its end is missing. Copy or export it again.") from error
     if metadata and hashlib.sha256(content[: metadata["model_bytes"]]).hexdigest() != metadata["model_sha256"]:
         raise InputError(f"{path} is damaged: its content is not what was exported. Copy or export it again.")
     interpreter = Interpreter(model_content=content, num_threads=threads)
@@ -182,7 +200,7 @@ def _open_openvino(path, threads):
     metadata = json.loads(model.get_rt_info(METADATA).astype(str)) if model.has_rt_info(METADATA) else None
     return Running(
         lambda sample: request.infer([sample], share_inputs=True)[0],
-        tuple(compiled.input(0).shape),
+        tuple(extent.get_length() if extent.is_static else None for extent in compiled.input(0).partial_shape),
         metadata,
         compiled,
     )
@@ -222,14 +240,22 @@ _OPEN = MappingProxyType(
 def check_input(sample, shape):
     """Return a batch of samples as float32.
 
+    Args:
+        sample: The samples.
+        shape: Shape of one; an extent that is no integer is left open.
+
     Raises:
         InputError: it is no array of numbers of shape (n, *shape).
     """
-    expected = f"The samples must be an array of numbers of shape (n, {', '.join(map(str, shape))})."
+    wanted = [extent if isinstance(extent, int) else "any" for extent in shape]
+    expected = f"The samples must be an array of numbers of shape (n, {', '.join(map(str, wanted))})."
     if not hasattr(sample, "__array__"):
         raise InputError(f"{expected} Received: {type(sample).__name__}. Take np.asarray of it.")
     values = np.asarray(sample)
-    if values.dtype.kind not in "fiu" or values.shape[1:] != tuple(shape) or values.ndim != len(shape) + 1:
+    fits = values.ndim == len(shape) + 1 and all(
+        need in ("any", got) for need, got in zip(wanted, values.shape[1:], strict=True)
+    )
+    if values.dtype.kind not in "fiu" or not fits:
         raise InputError(f"{expected} Received: {values.dtype} of shape {values.shape}")
     with np.errstate(over="ignore"):
         samples = np.ascontiguousarray(values, dtype=np.float32)

@@ -55,7 +55,7 @@ def time_deployed(specs, work: Workload, rounds=5, calls=6, stream=None):
         raise InputError(f"Exported files run on {', '.join(FORMATS)}. Received: {work.runtime}")
     if work.precision not in SUPPORTED[format]:
         raise InputError(f"{work.runtime} runs {', '.join(SUPPORTED[format])}. Received: precision={work.precision!r}")
-    other = {"kind": "inference", "device": "cpu", "batch_size": 1, "threads": 1}
+    other = {"kind": "inference", "deployed": True, "device": "cpu", "batch_size": 1, "threads": 1}
     if wrong := [name for name, value in other.items() if getattr(work, name) != value]:
         raise InputError(
             "Exported files run one sample at a time on one thread of the processor. Received: "

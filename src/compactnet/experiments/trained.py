@@ -1,7 +1,8 @@
-"""The networks of runs that kept their weights."""
+"""The networks of runs that kept their weights, and their data."""
 
 from pathlib import Path
 
+from compactnet.errors import InputError
 from compactnet.experiments.records import read_record
 from compactnet.networks.weights import load_weights
 
@@ -29,3 +30,19 @@ def load_trained(record_path):
     model = record.run.build()
     load_weights(weights_path(record_path), model, record.weights_sha256)
     return record, model
+
+
+def load_data(record, data_folder):
+    """Return the data set that a run was trained on.
+
+    Args:
+        record: Its `RunRecord`.
+        data_folder: The data folder.
+
+    Raises:
+        InputError: the data are missing, or not those of the run.
+    """
+    dataset = record.run.data.load(data_folder)
+    if dataset.fingerprint != record.fingerprint:
+        raise InputError(f"{data_folder} does not hold the data that the run was trained on. Give their folder.")
+    return dataset

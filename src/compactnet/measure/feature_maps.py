@@ -9,6 +9,7 @@ from pydantic import ConfigDict
 
 from compactnet.data import AudioSection
 from compactnet.errors import InputError
+from compactnet.experiments.trained import load_data
 from compactnet.files import read_npz, write_npz
 from compactnet.layers import CompactConv2D
 from compactnet.networks.weights import load_weights
@@ -83,9 +84,7 @@ def extract_feature_maps(record: RunRecord, weights, data_folder, sample=0):
     if layer is None or layer.compact_factor != 2:
         raise InputError(f"{run.network.name} has no compact convolution with C=2. Choose a run of one that has.")
     load_weights(weights, model, record.weights_sha256)
-    dataset = run.data.load(data_folder)
-    if dataset.fingerprint != record.fingerprint:
-        raise InputError(f"{data_folder} does not hold the data that the run was trained on. Give their folder.")
+    dataset = load_data(record, data_folder)
     if not 0 <= sample < len(dataset.test):
         raise InputError(f"`sample` must be from 0 to {len(dataset.test) - 1}, the test split. Received: {sample}")
     samples, labels = dataset.batch(dataset.test, np.array([sample]))
