@@ -53,11 +53,11 @@ def _lines(skeleton, measured):
         ):
             names = "; ".join(row["model"] for row in chosen) or "none"
             said.append(
-                f"Significantly {word} accurate than the first network (95 %, not corrected; comparisons: "
-                f"{len(apart)}): {names}."
+                f"Significantly {word} accurate than {measured[0]['model']} (95 %, not adjusted for the number of "
+                f"comparisons, {len(apart)}): {names}."
             )
     else:
-        said.append("No difference from the first network has an interval yet: that takes two runs of each.")
+        said.append(f"No difference from {measured[0]['model']} has an interval yet: that takes two runs of each.")
     for runtime, title in RUNTIMES.items():
         points = {
             row["model"]: (row[f"{runtime}_ms"], row["accuracy_percent"])

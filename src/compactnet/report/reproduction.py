@@ -29,7 +29,7 @@ SPEED_NOTE = (
     "How many times as fast as the uncompressed network of its family each network is, on one processor thread with "
     "128x512x1 inputs: in the paper, here as built in TensorFlow, and as deployed in float32. The paper claims that "
     "C=8 is the fastest of its family, except for MobileNet v1 of width 0.25, and that FLOPs alone do not predict "
-    "speed (Sec. V-B): both can be read from the columns."
+    "speed (Sec. V-B). The columns say where that is so here; it depends on the runtime."
 )
 SPEEDS = {
     "model": "network",
@@ -113,7 +113,7 @@ def _fastest(rows):
         said.append((paper is here, text + (f" (faster than it: {', and '.join(faster)})" if faster else "")))
     same = sum(agrees for agrees, _ in said)
     return (
-        f"On one processor thread, the fastest compact network is the same as in the paper in {same} of {len(said)} "
+        f"With TensorFlow on one processor thread, the fastest compact network is the same as in the paper in {same} of {len(said)} "
         f"families: {'; '.join(text for _, text in said)}."
     )
 
