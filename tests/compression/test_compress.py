@@ -472,11 +472,13 @@ def test_calibration_data_that_are_no_numbers_are_refused(kind):
         compactnet.compress(small(), warm_start=True, calibration_data=data)
 
 
-def test_an_accuracy_of_no_samples_is_refused(untimed):
+def test_an_accuracy_of_no_or_other_samples_is_refused(untimed):
     model = small()
     _, report = compactnet.compress(model)
     with pytest.raises(InputError, match="no samples"):
         report.fine_tuned(model, samples(0), np.zeros(0, int))
+    with pytest.raises(InputError, match=r"`x` must be the one input of the model"):
+        report.fine_tuned(model, samples(2)[..., :1], np.zeros(2, int))
 
 
 def test_channels_first_is_refused():

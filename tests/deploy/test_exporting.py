@@ -206,6 +206,13 @@ def test_bad_input(tmp_path, samples):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_refused_conversion_prints_nothing(tmp_path, capfd):
+    inputs = keras.Input((8, 8, 3))
+    with pytest.raises(InputError, match="cannot be converted to litert"):
+        export(keras.Model(inputs, keras.ops.linalg.svd(inputs)[1]), tmp_path / "model.tflite")
+    assert capfd.readouterr() == ("", "")
+
+
 def test_one_output_unit_is_not_compared_by_class(tmp_path, samples):
     inputs = keras.Input((12, 12, 3))
     model = keras.Model(inputs, keras.layers.Dense(1, "sigmoid")(keras.layers.Flatten()(inputs)))

@@ -128,8 +128,8 @@ def test_the_page_names_the_best_and_the_figure_shows_what_has_both(experiments,
     text = page.read_text()
     assert "Most accurate: **MobileNet v1, CompactNet-S (C=4)**, 61.0 %." in text
     assert (
-        "less accurate than MobileNet v1, CompactNet-S (C=4) (95 %, not adjusted for the number of comparisons, 1): MobileNet v1, Ghost module."
-        in text
+        "less accurate than MobileNet v1, CompactNet-S (C=4) (95 %, not adjusted for the number of comparisons, 1): "
+        "MobileNet v1, Ghost module." in text
     )
     assert "LiteRT, the fastest first: MobileNet v1, Ghost module (1.00 ms); MobileNet v1, CompactNet-S" in text
     assert text.startswith("before\n")

@@ -24,12 +24,11 @@ HEADINGS = {
 
 CONTRASTS_NOTE = (
     "Differences of mean test accuracy over the last three epochs, in percentage points with their 95 % intervals, "
-    "after few epochs on CIFAR-10 at 32x32. Verdicts are adjusted for the number of claims of an "
-    "experiment, and *provisional* while planned runs are missing; *runs* has those of the two networks. Some claims "
-    "are the paper's, such as G3; others are questions of our own, such as whether a compact network beats a plain one "
-    "of equal FLOPs, and what the activation before the sum does. A "
-    "verdict that the last epoch alone changes is weak. The paper does not state its epochs, and the size of "
-    "its images is open."
+    "after few epochs on CIFAR-10 at 32x32. Verdicts are adjusted for the number of claims of an experiment, and "
+    "*provisional* while planned runs are missing; *runs* has those of the two networks. Some claims are the paper's, "
+    "such as G3; others are questions of our own, such as whether a compact network beats a plain one of equal FLOPs, "
+    "and what the activation before the sum does. A verdict that the last epoch alone changes is weak. The paper does "
+    "not state its epochs, and the size of its images is open."
 )
 CONTRASTS_HEADINGS = {
     "experiment": "experiment",

@@ -113,8 +113,8 @@ def _fastest(rows):
         said.append((paper is here, text + (f" (faster than it: {', and '.join(faster)})" if faster else "")))
     same = sum(agrees for agrees, _ in said)
     return (
-        f"With TensorFlow on one processor thread, the fastest compact network is the same as in the paper in {same} of {len(said)} "
-        f"families: {'; '.join(text for _, text in said)}."
+        "With TensorFlow on one processor thread, the fastest compact network is the same as in the paper in "
+        f"{same} of {len(said)} families: {'; '.join(text for _, text in said)}."
     )
 
 

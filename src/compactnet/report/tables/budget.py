@@ -16,8 +16,8 @@ NOTE = (
     f"test data after each epoch, at {RATE / 1e12:g} TFLOP/s in float32, and at least {1000 * STEP_SECONDS:g} ms a "
     "step. `make plan` times the steps of your machine. *Done here* counts the runs in `results/`, also those "
     "that another experiment has done. Commands with `RESULTS=results` skip those of the same data and, where "
-    "`KERAS_BACKEND` is set, of that backend; without it they write to `runs/` and begin anew. Hours are missing where the number of samples is not known before the first run. An interrupted "
-    "command resumes where it stopped."
+    "`KERAS_BACKEND` is set, of that backend; without it they write to `runs/` and begin anew. Hours are missing where "
+    "the number of samples is not known before the first run. An interrupted command resumes where it stopped."
 )
 COLUMNS = (
     Column("experiment", "experiment"),
